@@ -1,0 +1,36 @@
+//! The rules of synchronisation, pure: no I/O, no async, no HTTP.
+//!
+//! Everything here can be read beside PROTOCOL.md, whose sections the comments cite. The store carries these rules
+//! out in a transaction, the HTTP layer renders their results, the replica follows them from the other end.
+
+pub mod change;
+pub mod checksum;
+pub mod clock;
+pub mod cursor;
+pub mod epoch;
+pub mod json;
+pub mod names;
+pub mod pull;
+pub mod push;
+pub mod record;
+pub mod repair;
+pub mod retention;
+pub mod revision;
+pub mod runs;
+pub mod since;
+pub mod space;
+pub mod timestamp;
+
+pub use change::{Change, State};
+pub use checksum::Checksum;
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use cursor::{Cursor, Progress, Scope};
+pub use epoch::{Epoch, Lineage};
+pub use json::{Document, JsonFault, Patch};
+pub use names::{ClientName, CollectionName, Collections, NameFault, RecordId, SpaceName};
+pub use retention::{Retention, RetentionPolicy};
+pub use revision::Rev;
+pub use runs::Runs;
+pub use since::Since;
+pub use space::{CollectionState, SpaceState, Tally};
+pub use timestamp::Timestamp;
