@@ -1,4 +1,5 @@
 //! Strandline, a sync server for clients that keep an offline copy of data.
+pub mod cli;
 pub mod compactor;
 pub mod domain;
 pub mod feed;
