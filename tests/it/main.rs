@@ -1,0 +1,3 @@
+//! The one integration binary: everything is tested through the outside.
+
+mod contract;
