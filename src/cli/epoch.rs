@@ -83,9 +83,7 @@ async fn open_all(
 
 fn show(states: &[Arc<SpaceState>], json: bool) -> Result<(), CliError> {
     let value = |state: &Arc<SpaceState>| -> Value {
-        let entry = |(epoch, rev): (crate::domain::Epoch, crate::domain::Rev)| {
-            json!({ "epoch": epoch.as_str(), "opened_at": rev.get() })
-        };
+        let entry = |(epoch, rev): (crate::domain::Epoch, crate::domain::Rev)| json!({ "epoch": epoch.as_str(), "opened_at": rev.get() });
         json!({
             "space": state.name.as_str(),
             "epoch": state.epoch().as_str(),

@@ -18,10 +18,8 @@ pub fn print_to<T: Serialize>(
     value: &T,
     human: impl FnOnce() -> String,
 ) -> Result<(), CliError> {
-    let mut text = match json {
-        true => serde_json::to_string(value).map_err(|error| CliError::Failed(error.to_string()))?,
-        false => human(),
-    };
+    let mut text =
+        if json { serde_json::to_string(value).map_err(|error| CliError::Failed(error.to_string()))? } else { human() };
     if !text.ends_with('\n') {
         text.push('\n');
     }
@@ -49,10 +47,7 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let mut text = String::new();
     for row in std::iter::once(&titles).chain(rows) {
         let line: Vec<String> = (row.iter().zip(&columns))
-            .map(|(cell, (width, number))| match number {
-                true => format!("{cell:>width$}"),
-                false => format!("{cell:<width$}"),
-            })
+            .map(|(cell, (width, number))| if *number { format!("{cell:>width$}") } else { format!("{cell:<width$}") })
             .collect();
         text.push_str(line.join("  ").trim_end());
         text.push('\n');

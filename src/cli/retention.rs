@@ -72,10 +72,7 @@ async fn policies(
 }
 
 fn row(name: &SpaceName, policy: &RetentionPolicy) -> Vec<String> {
-    let held = match policy.hold_for_clients {
-        true => format!("up to {}", policy.max_retention),
-        false => "no".into(),
-    };
+    let held = if policy.hold_for_clients { format!("up to {}", policy.max_retention) } else { "no".into() };
     vec![name.to_string(), policy.retention.to_string(), held]
 }
 

@@ -3,9 +3,9 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::CliError;
 use super::output::{plural, print, table};
 use super::target::{MayCreate, SpaceInfo, TargetArgs};
-use super::CliError;
 use crate::domain::{Retention, SpaceName};
 
 /// List, show, create and delete spaces
@@ -102,7 +102,7 @@ fn describe(space: &SpaceInfo) -> String {
         ("created", space.created_at.clone()),
         ("modified", space.modified_at.clone()),
     ];
-    lines.iter().map(|(name, value)| format!("{name:<12}{value}\n")).collect()
+    lines.map(|(name, value)| format!("{name:<12}{value}")).join("\n")
 }
 
 async fn create(named: Named, retention: Option<Retention>, json: bool) -> Result<(), CliError> {

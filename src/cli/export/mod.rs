@@ -74,10 +74,8 @@ pub async fn run(args: ExportArgs, json: bool) -> Result<(), CliError> {
         None => None,
     };
     let since = args.since.or(kept).unwrap_or(Since::Nothing);
-    let collections = match args.collection.is_empty() {
-        true => None,
-        false => Some(Collections::new(args.collection).map_err(|fault| CliError::Usage(fault.to_string()))?),
-    };
+    // No name is no choice: all collections.
+    let collections = Collections::new(args.collection).ok();
     let output = Output::new(args.output);
     let format = args.format.unwrap_or_else(|| output.format());
     let target = args.target.open(MayCreate::No).await?;
@@ -104,11 +102,12 @@ pub async fn run(args: ExportArgs, json: bool) -> Result<(), CliError> {
         "output": output.name(),
     });
     print_to(&mut *output.reports(), json, &summary, || {
-        let mut text = format!("exported {}", plural(counts.live, "record", "records"));
-        if since != Since::Nothing {
-            text.push_str(&format!(" and {}", plural(counts.deleted, "deletion", "deletions")));
-        }
-        format!("{text}\ncursor: {cursor}\n")
+        let records = plural(counts.live, "record", "records");
+        let deletions = match since {
+            Since::Nothing => String::new(),
+            _ => format!(" and {}", plural(counts.deleted, "deletion", "deletions")),
+        };
+        format!("exported {records}{deletions}\ncursor: {cursor}\n")
     })
 }
 

@@ -48,15 +48,13 @@ impl Output {
 
     /// Writes what `write` writes.
     pub fn write<T>(&self, write: impl FnOnce(&mut dyn Write) -> Result<T, CliError>) -> Result<T, CliError> {
-        match &self.0 {
-            Some(path) => replace(path, write),
-            None => {
-                let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-                let done = write(&mut out)?;
-                out.flush().map_err(|error| CliError::io("the output", &error))?;
-                Ok(done)
-            }
+        if let Some(path) = &self.0 {
+            return replace(path, write);
         }
+        let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+        let done = write(&mut out)?;
+        out.flush().map_err(|error| CliError::io("the output", &error))?;
+        Ok(done)
     }
 }
 

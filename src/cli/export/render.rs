@@ -76,10 +76,8 @@ fn each(export: &Export, mut write: impl FnMut(&Change) -> io::Result<()>) -> Re
     for change in export.changes()? {
         let change = change?;
         write(&change).map_err(|error| fault(&error))?;
-        match change.is_deleted() {
-            true => counts.deleted += 1,
-            false => counts.live += 1,
-        }
+        let count = if change.is_deleted() { &mut counts.deleted } else { &mut counts.live };
+        *count += 1;
     }
     Ok(counts)
 }

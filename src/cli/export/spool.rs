@@ -75,10 +75,8 @@ fn array<const N: usize>(reader: &mut impl Read) -> io::Result<[u8; N]> {
 fn text(reader: &mut impl Read) -> io::Result<String> {
     let length = u64::from_le_bytes(array(reader)?);
     let mut text = String::new();
-    match reader.take(length).read_to_string(&mut text)? as u64 == length {
-        true => Ok(text),
-        false => Err(io::ErrorKind::UnexpectedEof.into()),
-    }
+    let read = reader.take(length).read_to_string(&mut text)?;
+    if read as u64 == length { Ok(text) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
 fn invalid(fault: impl std::error::Error + Send + Sync + 'static) -> io::Error {

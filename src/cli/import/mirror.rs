@@ -53,7 +53,8 @@ async fn delete(
     tally: &mut Tally,
 ) -> Result<(), CliError> {
     let base = Base::Seen(start.map_or(Rev::ZERO, |cursor| cursor.rev));
-    let change = |id: &RecordId| Proposal { collection: place.collection.clone(), id: id.clone(), base, op: Op::Delete };
+    let change =
+        |id: &RecordId| Proposal { collection: place.collection.clone(), id: id.clone(), base, op: Op::Delete };
     let changes: Vec<Proposal> = ids.iter().map(change).collect();
     // With the cursor, since a base says something in its own history only.
     let pushed = match target.push(&place.space, &changes, start).await {

@@ -150,7 +150,6 @@ fn to_json(place: &Place, read: u64, tally: &Tally, seconds: f64) -> Value {
 }
 
 fn describe(name: &str, place: &Place, read: u64, tally: &Tally, seconds: f64) -> String {
-    let mut text = format!("imported {name} into {}, collection {}\n", place.space, place.collection);
     let counts = [
         ("read", read),
         ("applied", tally.applied),
@@ -160,9 +159,10 @@ fn describe(name: &str, place: &Place, read: u64, tally: &Tally, seconds: f64) -
         ("rejected", tally.rejected),
         ("head", tally.head.get()),
     ];
-    for (what, count) in counts {
-        text.push_str(&format!("{what:<10}{count:>12}\n"));
-    }
-    text.push_str(&format!("{:<10}{seconds:>10.1} s\n", "time"));
-    text
+    let counts: Vec<String> = counts.iter().map(|(what, count)| format!("{what:<10}{count:>12}")).collect();
+    let Place { space, collection } = place;
+    format!(
+        "imported {name} into {space}, collection {collection}\n{}\ntime      {seconds:>10.1} s\n",
+        counts.join("\n")
+    )
 }

@@ -110,8 +110,10 @@ fn unpack(raw: impl Read + Send + 'static) -> io::Result<Box<dyn BufRead + Send>
     }
 }
 
+type Peeked<R> = io::Chain<Cursor<Vec<u8>>, R>;
+
 /// The first `N` bytes (fewer at the end), and a reader that still has them.
-fn peek<const N: usize, R: BufRead>(mut reader: R) -> io::Result<(Vec<u8>, io::Chain<Cursor<Vec<u8>>, R>)> {
+fn peek<const N: usize, R: BufRead>(mut reader: R) -> io::Result<(Vec<u8>, Peeked<R>)> {
     let mut first = Vec::with_capacity(N);
     reader.by_ref().take(N as u64).read_to_end(&mut first)?;
     Ok((first.clone(), Cursor::new(first).chain(reader)))

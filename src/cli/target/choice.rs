@@ -14,6 +14,9 @@ use crate::store::{self, DatabaseUrl, Store, StoreOptions};
 const DATABASE: &str = "STRANDLINE_DATABASE";
 const URL: &str = "STRANDLINE_URL";
 const DEFAULT_DATABASE: &str = "sqlite:strandline.db";
+const DATABASE_HELP: &str =
+    "The database, to work on it directly [env: STRANDLINE_DATABASE] [default: sqlite:strandline.db]";
+const URL_HELP: &str = "The server to work through, such as http://127.0.0.1:7878 [env: STRANDLINE_URL]";
 
 /// A database or a server.
 ///
@@ -21,11 +24,9 @@ const DEFAULT_DATABASE: &str = "sqlite:strandline.db";
 /// clap would call `--url` beside `STRANDLINE_DATABASE` a contradiction.
 #[derive(Debug, Args)]
 pub struct TargetArgs {
-    /// Work on this database directly [env: STRANDLINE_DATABASE] [default: sqlite:strandline.db]
-    #[arg(long, value_name = "URL", conflicts_with = "url")]
+    #[arg(long, value_name = "URL", conflicts_with = "url", help = DATABASE_HELP)]
     database: Option<DatabaseUrl>,
-    /// Work through the server at this address, such as http://127.0.0.1:7878 [env: STRANDLINE_URL]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", help = URL_HELP)]
     url: Option<String>,
     /// The token that the server asks for; safer in the environment than typed
     #[arg(long, env = "STRANDLINE_TOKEN", hide_env_values = true)]
@@ -95,13 +96,11 @@ impl DatabaseArgs {
 /// Opening makes a database that is not there: for most commands that would turn a typing error into an empty answer.
 pub fn must_exist(database: &DatabaseUrl, may_create: MayCreate) -> Result<(), CliError> {
     let DatabaseUrl::Sqlite(path) = database;
-    match may_create == MayCreate::Yes || path.exists() {
-        true => Ok(()),
-        false => Err(CliError::Failed(format!(
-            "there is no database at {}: name one with --database, or a server with --url",
-            path.display()
-        ))),
+    if may_create == MayCreate::Yes || path.exists() {
+        return Ok(());
     }
+    let path = path.display();
+    Err(CliError::Failed(format!("there is no database at {path}: name one with --database, or a server with --url")))
 }
 
 impl SpaceChoice {

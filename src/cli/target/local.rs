@@ -9,7 +9,8 @@ use crate::compactor;
 use crate::domain::pull::{Page, PullRequest, Pulled};
 use crate::domain::push::{self, Outcome, Proposal, PushRequest};
 use crate::domain::{
-    CollectionName, Collections, Cursor, RecordId, Retention, RetentionPolicy, Since, SpaceName, SpaceState, SystemClock,
+    CollectionName, Collections, Cursor, RecordId, Retention, RetentionPolicy, Since, SpaceName, SpaceState,
+    SystemClock,
 };
 use crate::store::{self, DatabaseUrl, ListRequest, PolicyChange, Purged, Store, StoreError, StoreOptions};
 
@@ -103,12 +104,7 @@ impl Target for Local {
         Ok(compactor::compact(&*self.0, &SystemClock, name, older_than, dry_run).await?)
     }
 
-    async fn pull(
-        &self,
-        space: &SpaceName,
-        since: Since,
-        collections: Option<&Collections>,
-    ) -> Result<Page, CliError> {
+    async fn pull(&self, space: &SpaceName, since: Since, collections: Option<&Collections>) -> Result<Page, CliError> {
         let request = PullRequest {
             space: space.clone(),
             since,

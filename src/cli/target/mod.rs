@@ -39,20 +39,11 @@ pub trait Target: Send + Sync {
     async fn set_retention(&self, name: &SpaceName, retention: Retention) -> Result<RetentionPolicy, CliError>;
 
     /// Purges tombstones now, or says what that would do.
-    async fn compact(
-        &self,
-        name: &SpaceName,
-        older_than: Option<Retention>,
-        dry_run: bool,
-    ) -> Result<Purged, CliError>;
+    async fn compact(&self, name: &SpaceName, older_than: Option<Retention>, dry_run: bool)
+    -> Result<Purged, CliError>;
 
     /// A page of what changed since X; [`CliError::Resync`] where no delta leads on from there.
-    async fn pull(
-        &self,
-        space: &SpaceName,
-        since: Since,
-        collections: Option<&Collections>,
-    ) -> Result<Page, CliError>;
+    async fn pull(&self, space: &SpaceName, since: Since, collections: Option<&Collections>) -> Result<Page, CliError>;
 
     /// Applies edits in one transaction. With `cursor`, only if that is still of the present history.
     async fn push(&self, space: &SpaceName, changes: &[Proposal], cursor: Option<Cursor>) -> Result<Pushed, CliError>;

@@ -208,12 +208,7 @@ impl Target for Remote {
         parse::<wire::Compacted>(&text)?.into_purged()
     }
 
-    async fn pull(
-        &self,
-        space: &SpaceName,
-        since: Since,
-        collections: Option<&Collections>,
-    ) -> Result<Page, CliError> {
+    async fn pull(&self, space: &SpaceName, since: Since, collections: Option<&Collections>) -> Result<Page, CliError> {
         let since = since_text(since);
         let path = paged("/changes", &[("since", since), ("collections", collections.map(ToString::to_string))]);
         let text = self.send(Method::GET, Some(space), &path, None).await?;

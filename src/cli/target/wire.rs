@@ -220,30 +220,23 @@ impl WireResult {
 
 /// The body of a push. It is put together as text, because data is text that stays as it is.
 pub fn push_body(changes: &[Proposal], cursor: Option<Cursor>) -> String {
-    let text = |value: &str| serde_json::Value::from(value).to_string();
-    let mut body = String::from("{\"changes\":[");
-    for (i, change) in changes.iter().enumerate() {
-        if i > 0 {
-            body.push(',');
-        }
-        body.push_str(&format!("{{\"collection\":{},\"id\":{}", text(change.collection.as_str()), text(change.id.as_str())));
-        match change.base {
-            Base::Absent => {}
-            Base::Seen(rev) => body.push_str(&format!(",\"base_rev\":{rev}")),
-            Base::Any => body.push_str(",\"base_rev\":\"*\""),
-        }
-        match &change.op {
-            Op::Put(data) => body.extend([",\"data\":", data.as_str()]),
-            Op::Patch(patch) => body.extend([",\"patch\":", patch.as_str()]),
-            // What is too large is kept back before (see `import`), and nothing else makes it.
-            Op::Delete | Op::Oversize(_) => body.push_str(",\"deleted\":true"),
-        }
-        body.push('}');
-    }
-    body.push(']');
-    if let Some(cursor) = cursor {
-        body.push_str(&format!(",\"cursor\":\"{cursor}\""));
-    }
-    body.push('}');
-    body
+    let changes: Vec<String> = changes.iter().map(change_body).collect();
+    let cursor = cursor.map(|cursor| format!(",\"cursor\":\"{cursor}\"")).unwrap_or_default();
+    format!("{{\"changes\":[{}]{cursor}}}", changes.join(","))
+}
+
+fn change_body(change: &Proposal) -> String {
+    let base = match change.base {
+        Base::Absent => String::new(),
+        Base::Seen(rev) => format!(",\"base_rev\":{rev}"),
+        Base::Any => ",\"base_rev\":\"*\"".into(),
+    };
+    let (member, value) = match &change.op {
+        Op::Put(data) => ("data", data.as_str()),
+        Op::Patch(patch) => ("patch", patch.as_str()),
+        // What nests too deep is kept back by the import, and nothing else here is too large before the server says so.
+        Op::Delete | Op::Oversize(_) => ("deleted", "true"),
+    };
+    let id = serde_json::Value::from(change.id.as_str());
+    format!("{{\"collection\":\"{}\",\"id\":{id}{base},\"{member}\":{value}}}", change.collection)
 }
