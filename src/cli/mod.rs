@@ -22,9 +22,11 @@ use clap::{Parser, Subcommand};
 
 pub use error::CliError;
 
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage. Results go to stdout, all else to stderr.";
+
 /// A sync server for clients that keep an offline copy of data.
 #[derive(Debug, Parser)]
-#[command(version, about, arg_required_else_help = true, propagate_version = true)]
+#[command(version, about, arg_required_else_help = true, propagate_version = true, after_help = EXIT_CODES)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
