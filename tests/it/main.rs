@@ -1,3 +1,4 @@
 //! The one integration binary: everything is tested through the outside.
 
 mod contract;
+mod layers;
