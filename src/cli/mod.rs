@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! The command line: one file a subcommand (DESIGN: the command line).
 //!
 //! Each command says what it does once, against a [`target::Target`]: the database itself, or a server. Results go to
@@ -90,3 +91,8 @@ mod tests {
         super::Cli::command().debug_assert();
     }
 }
+=======
+//! The command line, one file a subcommand.
+
+pub mod serve;
+>>>>>>> main
