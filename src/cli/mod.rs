@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! The command line: one file a subcommand (DESIGN: the command line).
 //!
 //! Each command says what it does once, against a [`target::Target`]: the database itself, or a server. Results go to
@@ -11,8 +10,10 @@ mod epoch;
 mod error;
 mod export;
 mod import;
+mod openapi;
 mod output;
 mod retention;
+mod serve;
 mod spaces;
 mod target;
 
@@ -21,6 +22,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::config::ServeArgs;
 pub use error::CliError;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage. Results go to stdout, all else to stderr.";
@@ -38,6 +40,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the server
+    Serve(Box<ServeArgs>),
     Import(import::ImportArgs),
     Export(export::ExportArgs),
     Compact(compact::CompactArgs),
@@ -48,19 +52,23 @@ enum Command {
     #[command(subcommand)]
     Spaces(spaces::SpacesCommand),
     Backup(backup::BackupArgs),
+    /// Print the OpenAPI document of the server
+    Openapi,
 }
 
 impl Cli {
-    /// What is logged where the environment (`RUST_LOG`) does not say: commands speak by their results.
+    /// What is logged where the environment (`RUST_LOG`) does not say: a server tells what it does, other commands
+    /// speak by their results.
     #[must_use]
     pub fn log_level(&self) -> &'static str {
-        "warn"
+        if matches!(self.command, Command::Serve(_)) { "info" } else { "warn" }
     }
 
     /// Runs the subcommand, and tells stderr in a sentence if it failed.
     pub async fn run(self) -> ExitCode {
         let json = self.json;
         let done = match self.command {
+            Command::Serve(args) => serve::run(*args).await.map_err(|error| CliError::Failed(error.to_string())),
             Command::Import(args) => import::run(args, json).await,
             Command::Export(args) => export::run(args, json).await,
             Command::Compact(args) => compact::run(args, json).await,
@@ -68,6 +76,7 @@ impl Cli {
             Command::Epoch(command) => epoch::run(command, json).await,
             Command::Spaces(command) => spaces::run(command, json).await,
             Command::Backup(args) => backup::run(args, json).await,
+            Command::Openapi => openapi::run(),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,
@@ -91,8 +100,3 @@ mod tests {
         super::Cli::command().debug_assert();
     }
 }
-=======
-//! The command line, one file a subcommand.
-
-pub mod serve;
->>>>>>> main
