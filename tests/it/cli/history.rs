@@ -50,7 +50,15 @@ fn difference(old: &Tree, new: &Tree) -> u64 {
 
 #[test]
 fn nightly_dumps_become_the_true_differences_and_nothing_else() {
-    let desk = Desk::new();
+    mirror_dumps(&Desk::new());
+}
+
+#[test]
+fn nightly_dumps_do_the_same_through_a_server() {
+    mirror_dumps(&Desk::served());
+}
+
+fn mirror_dumps(desk: &Desk) {
     let trees = trees(&[0, 40, 400, 1200, 1201, 2000, 2600, 2798]);
     assert_eq!(trees.last().unwrap().len(), 402);
     let mut before = Tree::new();

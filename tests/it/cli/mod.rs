@@ -5,16 +5,31 @@ mod export;
 mod history;
 mod import;
 mod remote;
+mod served;
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-/// A folder that commands run in, with their database `strandline.db`.
+/// A folder that commands run in, with their database `strandline.db`, or through a server that has it.
 pub struct Desk {
     folder: tempfile::TempDir,
+    server: Option<Server>,
+}
+
+/// `strandline serve`, killed when it goes out of scope.
+struct Server {
+    process: Child,
+    url: String,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }
 
 /// What a command left.
@@ -27,7 +42,18 @@ pub struct Done {
 
 impl Desk {
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self { folder: tempfile::tempdir().unwrap(), server: None }
+    }
+
+    /// A desk whose commands go through a server.
+    pub fn served() -> Self {
+        let mut desk = Self::new();
+        let mut process = desk.command("serve --listen 127.0.0.1:0").stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.trim().strip_prefix("listening on ").expect("the server says where it listens").to_owned();
+        desk.server = Some(Server { process, url });
+        desk
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -48,6 +74,9 @@ impl Desk {
         command.current_dir(self.folder.path()).args(arguments.split_whitespace());
         for name in ["STRANDLINE_DATABASE", "STRANDLINE_URL", "STRANDLINE_TOKEN", "RUST_LOG"] {
             command.env_remove(name);
+        }
+        if let Some(server) = &self.server {
+            command.env("STRANDLINE_URL", &server.url);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
