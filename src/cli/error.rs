@@ -24,6 +24,9 @@ pub enum CliError {
     /// A cursor is not of this history, or no delta leads on from it.
     #[error("the cursor can no longer be followed ({})", .0.as_str())]
     Resync(Reason),
+    /// The server did not run, or ended badly.
+    #[error(transparent)]
+    Serve(#[from] super::serve::ServeError),
     /// Whoever read the output went away: nobody is left to tell.
     #[error("the output was closed")]
     BrokenPipe,

@@ -13,7 +13,7 @@ mod import;
 mod openapi;
 mod output;
 mod retention;
-mod serve;
+pub mod serve;
 mod spaces;
 mod target;
 
@@ -22,14 +22,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::ServeArgs;
 pub use error::CliError;
-
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage. Results go to stdout, all else to stderr.";
 
 /// A sync server for clients that keep an offline copy of data.
 #[derive(Debug, Parser)]
-#[command(version, about, arg_required_else_help = true, propagate_version = true, after_help = EXIT_CODES)]
+#[command(version, about, arg_required_else_help = true, propagate_version = true)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -40,8 +37,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the server
-    Serve(Box<ServeArgs>),
+    /// Start the server
+    Serve(Box<crate::config::ServeArgs>),
     Import(import::ImportArgs),
     Export(export::ExportArgs),
     Compact(compact::CompactArgs),
@@ -52,23 +49,25 @@ enum Command {
     #[command(subcommand)]
     Spaces(spaces::SpacesCommand),
     Backup(backup::BackupArgs),
-    /// Print the OpenAPI document of the server
+    /// Print the OpenAPI 3.1 description of the HTTP interface
     Openapi,
 }
 
 impl Cli {
-    /// What is logged where the environment (`RUST_LOG`) does not say: a server tells what it does, other commands
-    /// speak by their results.
+    /// What is logged where the environment (`RUST_LOG`) does not say: commands speak by their results.
     #[must_use]
     pub fn log_level(&self) -> &'static str {
-        if matches!(self.command, Command::Serve(_)) { "info" } else { "warn" }
+        match self.command {
+            Command::Serve(_) => "info",
+            _ => "warn",
+        }
     }
 
     /// Runs the subcommand, and tells stderr in a sentence if it failed.
     pub async fn run(self) -> ExitCode {
         let json = self.json;
         let done = match self.command {
-            Command::Serve(args) => serve::run(*args).await.map_err(|error| CliError::Failed(error.to_string())),
+            Command::Serve(args) => serve::run(*args).await.map_err(CliError::from),
             Command::Import(args) => import::run(args, json).await,
             Command::Export(args) => export::run(args, json).await,
             Command::Compact(args) => compact::run(args, json).await,

@@ -15,7 +15,7 @@ mod home;
 mod limits;
 mod metrics;
 mod observe;
-mod openapi;
+pub mod openapi;
 mod problem;
 mod push;
 mod query;
