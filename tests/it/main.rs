@@ -10,5 +10,6 @@
     reason = "a test that goes wrong should stop there and then"
 )]
 
+mod cli;
 mod contract;
 mod layers;

@@ -12,14 +12,13 @@ use crate::domain::{
     CollectionName, Collections, Cursor, RecordId, Retention, RetentionPolicy, Since, SpaceName, SpaceState,
     SystemClock,
 };
+use crate::http::Limits;
 use crate::store::{self, DatabaseUrl, ListRequest, PolicyChange, Purged, Store, StoreError, StoreOptions};
 
 /// Records in a page, at the most.
 const PAGE: usize = 5_000;
 /// Bytes in a page, about.
 const PAGE_BYTES: usize = 4 << 20;
-/// The largest record: the protocol's default (§4).
-const MAX_RECORD_BYTES: usize = 1 << 20;
 /// Rows removed in one transaction, so that a server on the same database waits for none of them long.
 const SWEEP_ROWS: usize = 1_000;
 
@@ -130,7 +129,7 @@ impl Target for Local {
             collections: None,
             seq: None,
             atomic: false,
-            max_record_bytes: MAX_RECORD_BYTES,
+            max_record_bytes: Limits::default().record_bytes,
         };
         match self.0.push(request).await? {
             push::Pushed::Done(answer) | push::Pushed::Refused(answer) => {

@@ -15,6 +15,9 @@ use crate::domain::push::Proposal;
 use crate::domain::{CollectionName, Collections, Cursor, RecordId, Retention, RetentionPolicy, Rev, Since, SpaceName};
 use crate::store::Purged;
 
+#[cfg(test)]
+pub use local::Local;
+
 pub use choice::{DatabaseArgs, MayCreate, SpaceChoice, TargetArgs, must_exist};
 
 /// The few operations that the subcommands need.
