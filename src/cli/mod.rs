@@ -22,11 +22,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::config::ServeArgs;
 pub use error::CliError;
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage. Results go to stdout, all else to stderr.";
 
 /// A sync server for clients that keep an offline copy of data.
 #[derive(Debug, Parser)]
-#[command(version, about, arg_required_else_help = true, propagate_version = true)]
+#[command(version, about, arg_required_else_help = true, propagate_version = true, after_help = EXIT_CODES)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -37,8 +40,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Start the server
-    Serve(Box<crate::config::ServeArgs>),
+    /// Run the server
+    Serve(Box<ServeArgs>),
     Import(import::ImportArgs),
     Export(export::ExportArgs),
     Compact(compact::CompactArgs),
@@ -49,18 +52,16 @@ enum Command {
     #[command(subcommand)]
     Spaces(spaces::SpacesCommand),
     Backup(backup::BackupArgs),
-    /// Print the OpenAPI 3.1 description of the HTTP interface
+    /// Print the OpenAPI document of the server
     Openapi,
 }
 
 impl Cli {
-    /// What is logged where the environment (`RUST_LOG`) does not say: commands speak by their results.
+    /// What is logged where the environment (`RUST_LOG`) does not say: a server tells what it does, other commands
+    /// speak by their results.
     #[must_use]
     pub fn log_level(&self) -> &'static str {
-        match self.command {
-            Command::Serve(_) => "info",
-            _ => "warn",
-        }
+        if matches!(self.command, Command::Serve(_)) { "info" } else { "warn" }
     }
 
     /// Runs the subcommand, and tells stderr in a sentence if it failed.

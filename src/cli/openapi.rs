@@ -1,12 +1,12 @@
-//! `strandline openapi`: the description of the HTTP interface, for code generators.
-
-use std::io::Write;
+//! `strandline openapi`: the document that the server gives at `/openapi.json`, for those who make clients from it.
 
 use super::CliError;
+use super::output::print;
+use crate::http::openapi_document;
 
-/// Runs the command.
+/// Prints the document; it is JSON with and without `--json`.
 pub fn run() -> Result<(), CliError> {
-    let failed = |why: &dyn std::fmt::Display| CliError::Failed(format!("the description cannot be rendered: {why}"));
-    let text = crate::http::openapi::document().to_pretty_json().map_err(|error| failed(&error))?;
-    writeln!(std::io::stdout(), "{text}").map_err(|error| CliError::io("stdout", &error))
+    let document = openapi_document();
+    let text = document.to_pretty_json().map_err(|error| CliError::Failed(error.to_string()))?;
+    print(false, &(), || text)
 }
