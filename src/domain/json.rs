@@ -69,8 +69,8 @@ impl Document {
     }
 
     /// Takes back a text that was a document when it was stored; nothing is
-    /// checked. Should the text be no document after all, then it equals only
-    /// itself and [`Document::merge`] may leave it as it is, but nothing panics.
+    /// checked. Should the text be no document after all, then what comes of
+    /// comparing and merging it is arbitrary, but nothing panics or hangs.
     #[must_use]
     pub fn from_stored(text: Box<str>) -> Self {
         Self(text)

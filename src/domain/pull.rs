@@ -282,3 +282,6 @@ pub fn without_rows(request: &PullRequest, state: &SpaceState, tally: &Tally, no
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,5 @@
-//! The integration tests, one binary.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+//! The one integration binary: everything is tested through the outside.
 
+mod contract;
+mod layers;
 mod model;

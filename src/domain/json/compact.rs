@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::scalar::unescape;
+use super::scalar::{key_value, unescape};
 use super::walk::{scalar_end, space_end, string_end};
 use super::{FEW_KEYS, JsonFault, MAX_DEPTH};
 
@@ -29,7 +29,7 @@ enum Expect {
 /// `serde_json` has done that for whoever holds a `RawValue`.
 pub(super) fn compact(text: &str) -> Result<Box<str>, JsonFault> {
     let bytes = text.as_bytes();
-    let mut open = OpenValues::default();
+    let mut open = OpenValues::new();
     let mut expect = Expect::Value;
     let mut too_deep = false;
     // The text before `kept` has been copied or dropped. White space is rare
@@ -38,8 +38,13 @@ pub(super) fn compact(text: &str) -> Result<Box<str>, JsonFault> {
     let mut kept = 0;
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
+        let mut escapes = false;
         let end = match byte {
-            b'"' => 1 + string_end(bytes, at + 1).ok_or(JsonFault::Malformed)?,
+            b'"' => {
+                let quote;
+                (quote, escapes) = string_end(bytes, at + 1).ok_or(JsonFault::Malformed)?;
+                quote + 1
+            }
             b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => scalar_end(bytes, at),
             b' ' | b'\t' | b'\n' | b'\r' => space_end(bytes, at),
             _ => at + 1,
@@ -55,7 +60,7 @@ pub(super) fn compact(text: &str) -> Result<Box<str>, JsonFault> {
             }
             (b'"', Expect::Key | Expect::KeyOrEnd) => {
                 let key = text.get(at + 1..end - 1).ok_or(JsonFault::Malformed)?;
-                open.add_key(key)?;
+                open.add_key(key, escapes)?;
                 Expect::Colon
             }
             (b'{', Expect::Value | Expect::ValueOrEnd) => {
@@ -93,7 +98,6 @@ pub(super) fn compact(text: &str) -> Result<Box<str>, JsonFault> {
 }
 
 /// The objects and arrays around a place in the text, with the keys seen so far.
-#[derive(Default)]
 struct OpenValues<'a> {
     levels: Vec<Level>,
     /// The keys of all open objects that have few of them, outermost first.
@@ -112,6 +116,11 @@ enum Level {
 }
 
 impl<'a> OpenValues<'a> {
+    /// Has room for most records, so that they need not allocate again.
+    fn new() -> Self {
+        Self { levels: Vec::with_capacity(8), keys: Vec::with_capacity(FEW_KEYS), key_sets: Vec::new() }
+    }
+
     fn is_empty(&self) -> bool {
         self.levels.is_empty()
     }
@@ -143,8 +152,8 @@ impl<'a> OpenValues<'a> {
     }
 
     /// Adds a key, as it stands between its quotes, to the innermost object.
-    fn add_key(&mut self, spelling: &'a str) -> Result<(), JsonFault> {
-        let key = unescape(spelling).ok_or(JsonFault::Malformed)?;
+    fn add_key(&mut self, spelling: &'a str, escapes: bool) -> Result<(), JsonFault> {
+        let key = key_value(spelling, escapes).ok_or(JsonFault::Malformed)?;
         let fresh = match self.levels.last_mut() {
             Some(Level::LargeObject) => self.key_sets.last_mut().is_some_and(|set| set.insert(key)),
             Some(level @ &mut Level::Object(first)) => {

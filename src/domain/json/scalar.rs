@@ -34,8 +34,14 @@ fn kind(text: &str) -> Kind {
 }
 
 /// What stands between the quotes of a string.
-pub(super) fn inside(string: &str) -> &str {
+fn inside(string: &str) -> &str {
     string.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(string)
+}
+
+/// What a key means whose quotes stand around `inside`. The caller knows whether
+/// there are escapes in it, and without them there is nothing to do.
+pub(super) fn key_value(inside: &str, escapes: bool) -> Option<Cow<'_, [u8]>> {
+    if escapes { unescape(inside) } else { Some(Cow::Borrowed(inside.as_bytes())) }
 }
 
 /// The inside of a string without escapes. `None` if an escape is malformed.
@@ -83,20 +89,16 @@ fn unescape_unicode<'a>(digits: &'a [u8], out: &mut Vec<u8>) -> Option<&'a [u8]>
         _ => None,
     };
     let units = [Some(unit), second.map(|(unit, _)| unit)];
-    match (char::decode_utf16(units.into_iter().flatten()).next(), second) {
-        (Some(Ok(character)), second) => {
-            out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-            match second {
-                Some((_, after_second)) if character.len_utf16() == 2 => Some(after_second),
-                _ => Some(after),
-            }
-        }
+    let Some(Ok(character)) = char::decode_utf16(units.into_iter().flatten()).next() else {
         // A surrogate on its own: 1110_1101 10xx_xxxx 10xx_xxxx.
-        _ => {
-            let [high, low] = unit.to_be_bytes();
-            out.extend([0xed, 0x80 | (high & 0x0f) << 2 | low >> 6, 0x80 | low & 0x3f]);
-            Some(after)
-        }
+        let [high, low] = unit.to_be_bytes();
+        out.extend([0xed, 0x80 | (high & 0x0f) << 2 | low >> 6, 0x80 | low & 0x3f]);
+        return Some(after);
+    };
+    out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+    match second {
+        Some((_, after_second)) if character.len_utf16() == 2 => Some(after_second),
+        _ => Some(after),
     }
 }
 

@@ -1,0 +1,69 @@
+//! The tables, as both backends have them. Times are microseconds since 1970, revisions plain numbers.
+
+diesel::table! {
+    spaces (id) {
+        id -> BigInt,
+        name -> Nullable<Text>,
+        head -> BigInt,
+        retention -> Text,
+        hold_for_clients -> Bool,
+        max_retention -> Text,
+        created_at -> BigInt,
+        modified_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    epochs (space_id, ordinal) {
+        space_id -> BigInt,
+        ordinal -> BigInt,
+        epoch -> Text,
+        opened_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    collections (id) {
+        id -> BigInt,
+        space_id -> BigInt,
+        name -> Text,
+        head -> BigInt,
+        live -> BigInt,
+        tombstones -> BigInt,
+        checksum -> BigInt,
+        live_bytes -> BigInt,
+        tombstone_bytes -> BigInt,
+        horizon -> BigInt,
+        horizon_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    clients (space_id, name) {
+        space_id -> BigInt,
+        name -> Text,
+        seq -> BigInt,
+        used_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    records (space_id, rev) {
+        space_id -> BigInt,
+        rev -> BigInt,
+        collection_id -> BigInt,
+        id -> Text,
+        deleted -> Bool,
+        modified_at -> BigInt,
+        data -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    facts (name) {
+        name -> Text,
+        value -> Text,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(spaces, epochs, collections, clients, records, facts);

@@ -1,0 +1,248 @@
+//! A store of its own for each test, with a clock that the test turns.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use strandline::domain::pull::{Page, PullRequest, Pulled, Resync};
+use strandline::domain::push::{Base, Op, Outcome, Proposal, PushAnswer, PushRequest, Pushed};
+use strandline::domain::record::{Guard, RecordWrite, Written};
+use strandline::domain::{
+    Change, Clock, CollectionName, Collections, Cursor, Document, ManualClock, RecordId, Rev, Since, SpaceName,
+    SpaceState, State, Timestamp,
+};
+use strandline::feed::Feed;
+use strandline::store::{self, DatabaseUrl, Store, StoreError, StoreOptions};
+
+/// A store in a directory that goes with it.
+pub struct Fixture {
+    pub store: Arc<dyn Store>,
+    pub clock: Arc<ManualClock>,
+    pub feed: Feed,
+    pub directory: tempfile::TempDir,
+}
+
+/// 2026-11-22T20:00:00Z
+pub const NOON: Timestamp = Timestamp::from_micros(1_795_377_600_000_000);
+
+impl Fixture {
+    pub async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let (clock, feed) = (Arc::new(ManualClock::new(NOON)), Feed::default());
+        let store = open(&directory.path().join("s.db"), &clock, &feed).await.unwrap();
+        Self { store, clock, feed, directory }
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.directory.path().join("s.db")
+    }
+
+    pub fn url(&self) -> DatabaseUrl {
+        DatabaseUrl::Sqlite(self.path())
+    }
+
+    pub async fn close(&mut self) {
+        self.store.close().await;
+        // The file is free only when the store is gone, not merely closed.
+        self.store = Arc::new(Nowhere);
+    }
+
+    pub async fn reopen(&mut self) {
+        self.close().await;
+        self.store = open(&self.path(), &self.clock, &self.feed).await.unwrap();
+    }
+
+    pub fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    pub async fn state(&self) -> Arc<SpaceState> {
+        self.store.space(&space()).await.unwrap()
+    }
+
+    /// Pushes in one push, with nothing but the changes.
+    pub async fn push(&self, changes: Vec<Proposal>) -> PushAnswer {
+        match self.store.push(PushRequest { changes, ..push() }).await.unwrap() {
+            Pushed::Done(answer) => answer,
+            other => panic!("the push was not carried out: {other:?}"),
+        }
+    }
+
+    /// Writes a record whatever is there; its revision.
+    pub async fn put(&self, collection: &str, id: &str, data: &str) -> Rev {
+        applied(&self.push(vec![proposal(collection, id, Base::Any, put_op(data))]).await.results[0])
+    }
+
+    /// Deletes a record whatever is there; its tombstone's revision.
+    pub async fn delete(&self, collection: &str, id: &str) -> Rev {
+        applied(&self.push(vec![proposal(collection, id, Base::Any, Op::Delete)]).await.results[0])
+    }
+
+    pub async fn pulled(&self, since: &str, collections: Option<&str>, limit: usize) -> Pulled {
+        self.store.pull(PullRequest { limit, ..pull(since, collections) }).await.unwrap()
+    }
+
+    pub async fn page(&self, since: &str) -> Page {
+        page(self.pulled(since, None, 1000).await)
+    }
+
+    pub async fn resync(&self, since: &str) -> Resync {
+        match self.pulled(since, None, 1000).await {
+            Pulled::Resync(resync) => resync,
+            other => panic!("expected a resync, got {other:?}"),
+        }
+    }
+
+    /// Purges everything that is a tombstone now.
+    pub async fn purge(&self) -> strandline::store::Purged {
+        let cut = self.clock.now().max(self.state().await.modified_at);
+        self.store.purge_step(space(), cut, 10_000).await.unwrap()
+    }
+
+    /// Every live record, read page by page of `limit` with the self-check at the end.
+    pub async fn everything(&self, limit: usize) -> Vec<Change> {
+        let mut replica = std::collections::BTreeMap::new();
+        let mut since = String::new();
+        loop {
+            let page = page(self.pulled(&since, None, limit).await);
+            for change in page.changes {
+                replica.insert((change.collection.clone(), change.id.clone()), change);
+            }
+            since = page.cursor.to_string();
+            if let Some((count, checksum)) = page.check {
+                replica.retain(|_, change| !change.is_deleted());
+                assert_eq!(replica.len() as u64, count);
+                assert_eq!(replica.values().map(|c| c.rev).collect::<strandline::domain::Checksum>(), checksum);
+                return replica.into_values().collect();
+            }
+        }
+    }
+}
+
+pub async fn open(path: &std::path::Path, clock: &Arc<ManualClock>, feed: &Feed) -> Result<Arc<dyn Store>, StoreError> {
+    let clock: Arc<dyn Clock> = Arc::clone(clock) as _;
+    let options = StoreOptions { clock, feed: feed.clone(), ..StoreOptions::default() };
+    store::open(&DatabaseUrl::Sqlite(path.to_owned()), options).await
+}
+
+pub fn space() -> SpaceName {
+    SpaceName::new("demo").unwrap()
+}
+
+pub fn pull(since: &str, collections: Option<&str>) -> PullRequest {
+    PullRequest {
+        space: space(),
+        since: if since.is_empty() { Since::Nothing } else { Since::parse(since).unwrap() },
+        collections: collections.map(|list| Collections::parse(list).unwrap()),
+        limit: 1000,
+        max_bytes: usize::MAX,
+        upto: None,
+        held: None,
+    }
+}
+
+pub fn page(pulled: Pulled) -> Page {
+    match pulled {
+        Pulled::Page(page) => page,
+        other => panic!("expected a page, got {other:?}"),
+    }
+}
+
+pub fn push() -> PushRequest {
+    PushRequest {
+        space: space(),
+        changes: Vec::new(),
+        cursor: None,
+        collections: None,
+        seq: None,
+        atomic: false,
+        max_record_bytes: 1 << 20,
+    }
+}
+
+pub fn proposal(collection: &str, id: &str, base: Base, op: Op) -> Proposal {
+    Proposal { collection: CollectionName::new(collection).unwrap(), id: RecordId::new(id).unwrap(), base, op }
+}
+
+pub fn document(text: &str) -> Document {
+    Document::parse(serde_json::from_str::<&RawValue>(text).unwrap()).unwrap()
+}
+
+pub fn put_op(text: &str) -> Op {
+    Op::Put(document(text))
+}
+
+pub fn rev(value: u64) -> Rev {
+    Rev::new(value).unwrap()
+}
+
+pub fn applied(outcome: &Outcome) -> Rev {
+    match outcome {
+        Outcome::Applied { rev, .. } => *rev,
+        other => panic!("expected applied, got {other:?}"),
+    }
+}
+
+pub fn cursor(text: &str) -> Cursor {
+    text.parse().unwrap()
+}
+
+/// `id@rev` of each, with a minus before a tombstone: short enough to compare whole pages.
+pub fn brief(changes: &[Change]) -> Vec<String> {
+    let sign = |change: &Change| if matches!(change.state, State::Deleted) { "-" } else { "" };
+    changes.iter().map(|change| format!("{}{}@{}", sign(change), change.id, change.rev)).collect()
+}
+
+pub fn write(id: &str, op: Op, guard: Guard) -> RecordWrite {
+    RecordWrite {
+        space: space(),
+        collection: CollectionName::new("todos").unwrap(),
+        id: RecordId::new(id).unwrap(),
+        op,
+        guard,
+        max_record_bytes: 1 << 20,
+    }
+}
+
+pub fn done(written: Written) -> (Change, bool) {
+    match written {
+        Written::Done { record, created } => (record, created),
+        other => panic!("expected a write, got {other:?}"),
+    }
+}
+
+/// What a fixture holds while its store is closed.
+struct Nowhere;
+
+macro_rules! nowhere {
+    ($($name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
+        #[async_trait::async_trait]
+        impl Store for Nowhere {
+            $(async fn $name(&self, $($arg: $type),*) -> Result<$answer, StoreError> {
+                $(let _ = $arg;)*
+                Err(StoreError::Unavailable("closed".into()))
+            })*
+            async fn close(&self) {}
+        }
+    };
+}
+
+nowhere! {
+    spaces(after: Option<SpaceName>, limit: usize) -> Vec<Arc<SpaceState>>;
+    space(name: &SpaceName) -> Arc<SpaceState>;
+    configure(name: SpaceName, policy: store::PolicyChange) -> (Arc<SpaceState>, bool);
+    delete_space(name: SpaceName) -> ();
+    pull(request: PullRequest) -> Pulled;
+    push(request: PushRequest) -> Pushed;
+    write(request: RecordWrite) -> Written;
+    record(space: SpaceName, collection: CollectionName, id: RecordId) -> Option<Change>;
+    list(request: store::ListRequest) -> store::Listing;
+    manifest(request: strandline::domain::repair::ManifestRequest) -> strandline::domain::repair::Manifest;
+    fetch(request: strandline::domain::repair::FetchRequest) -> strandline::domain::repair::Fetched;
+    purge_preview(space: SpaceName, cut: Timestamp) -> store::Purged;
+    purge_step(space: SpaceName, cut: Timestamp, max_rows: usize) -> store::Purged;
+    sweep_step(max_rows: usize) -> usize;
+    open_epoch(space: SpaceName) -> Arc<SpaceState>;
+    ready() -> ();
+}

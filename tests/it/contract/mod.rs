@@ -1,0 +1,8 @@
+//! The contract of a store: one set of cases, run over each backend.
+
+mod fixture;
+mod invariants;
+mod pulling;
+mod pushing;
+mod repairing;
+mod restoring;
