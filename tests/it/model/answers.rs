@@ -157,6 +157,7 @@ impl Replica {
         let shared = if matches!(resync.reason, "epoch" | "ahead") { resync.shared_rev } else { Rev::MAX };
         self.repair = Repair::Needed(shared, Some(resync.epoch.clone()));
         self.overlap = None;
+        self.refused_cursor = true;
         if !self.guards.on(Guard::SameSeq) {
             // The wrong way: what was in flight is an edit like any other again.
             let flying = self.in_flight.take().map(|(_, edits)| edits).unwrap_or_default();

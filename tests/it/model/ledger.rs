@@ -170,6 +170,18 @@ impl Ledger {
         Ok(())
     }
 
+    /// The promise about what users see: within one history a record goes forward only. `before` is the version that
+    /// the replica held until now.
+    pub fn may_show(&self, who: usize, key: Key, version: Version, before: Option<Version>) -> Kept {
+        let known = |entry: &&Entry| {
+            let told = || self.told.get(&who).is_some_and(|told| told.contains(&entry.version));
+            entry.key == key && entry.version > version && (before == Some(entry.version) || told())
+        };
+        let newer = self.history.iter().find(known);
+        promise!(newer.is_none(), "replica {who} goes back from {newer:?} to version {version}");
+        Ok(())
+    }
+
     /// The deletions that an answer told its author of.
     pub fn told_by(&self, answer: &Answer) -> Vec<Version> {
         let told = answer.outcomes.iter().filter_map(|outcome| match outcome {

@@ -30,6 +30,8 @@ pub struct Replica {
     /// The push that is on its way, or whose answer did not come.
     pub in_flight: Option<(Push, BTreeMap<Key, Edit>)>,
     pub(super) seq: u64,
+    /// The cursor of the push in flight was refused by a 410, so that it needs another.
+    pub(super) refused_cursor: bool,
     pub repair: Repair,
     /// What was learned from pushes while a pull is out.
     pub(super) overlap: Option<Overlap>,
@@ -103,6 +105,7 @@ impl Replica {
             outbox: BTreeMap::new(),
             in_flight: None,
             seq: 0,
+            refused_cursor: false,
             repair: Repair::NotNeeded,
             overlap: None,
         }
@@ -170,7 +173,8 @@ impl Replica {
             return None;
         }
         if let Some((push, _)) = &mut self.in_flight {
-            if self.guards.on(Guard::PresentCursor) {
+            if self.guards.on(Guard::PresentCursor) || self.refused_cursor {
+                self.refused_cursor = false;
                 (push.cursor, push.scope) = (self.cursor.clone(), self.scope);
             }
             return Some(push.clone());

@@ -51,7 +51,7 @@ impl World<'_> {
             Step::Push { who, atomic, fate } => return self.push(who, atomic, fate),
             Step::Pull { who, limit } => return self.pull(who, limit),
             Step::Ask { who, limit } => return self.ask(who, limit),
-            Step::Receive { who } => self.receive(who),
+            Step::Receive { who } => return self.receive(who),
             Step::Sync { who } => return self.sync(who),
             Step::Choose { who, scope } => {
                 self.replicas[who].choose(SCOPES[scope]);
@@ -168,12 +168,19 @@ impl World<'_> {
         Ok(())
     }
 
-    fn receive(&mut self, who: usize) {
-        match self.late[who].take() {
-            Some(Ok(page)) if self.replicas[who].take_late_page(&page) => self.ledger.tell(who, &page.dead),
-            // A late 410 is asked for again.
-            _ => {}
+    /// What was late comes. It must not bring back what the replica knows to be over.
+    fn receive(&mut self, who: usize) -> Kept {
+        // A late 410 is asked for again.
+        let Some(Ok(page)) = self.late[who].take() else { return Ok(()) };
+        let before = self.replicas[who].records.clone();
+        if self.replicas[who].take_late_page(&page) {
+            for (key, record) in &self.replicas[who].records {
+                let held = before.get(key).map(|record| record.version);
+                self.ledger.may_show(who, *key, record.version, held)?;
+            }
+            self.ledger.tell(who, &page.dead);
         }
+        Ok(())
     }
 
     fn sync(&mut self, who: usize) -> Kept {
@@ -223,7 +230,7 @@ impl World<'_> {
     fn settle(&mut self) -> Kept {
         for _ in 0..2 {
             for who in 0..self.replicas.len() {
-                self.receive(who);
+                self.receive(who)?;
                 self.sync(who)?;
             }
         }
