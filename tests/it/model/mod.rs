@@ -3,6 +3,7 @@
 mod answers;
 mod guard;
 mod ledger;
+mod real;
 mod reference;
 mod replica;
 mod scenario;
@@ -12,6 +13,7 @@ mod world;
 
 use guard::{Guard, Guards};
 use ledger::Kept;
+use real::Real;
 use reference::Model;
 use scenario::Step;
 use search::search;
@@ -23,6 +25,17 @@ fn play_model(guards: Guards) -> impl Fn(&[Step]) -> Kept {
 #[test]
 fn the_model_keeps_its_promises() {
     if let Some(found) = search(1, 5_000, play_model(Guards::ALL)) {
+        panic!("a promise is broken:\n{found}");
+    }
+}
+
+#[test]
+fn the_real_server_keeps_its_promises() {
+    let cases = std::env::var("STRANDLINE_MODEL_CASES").map_or(2_000, |cases| cases.parse().unwrap());
+    let begun = std::time::Instant::now();
+    let found = search(1, cases, |steps| world::play(&mut Real::new(), steps, Guards::ALL));
+    println!("{cases} cases in {:?}", begun.elapsed());
+    if let Some(found) = found {
         panic!("a promise is broken:\n{found}");
     }
 }

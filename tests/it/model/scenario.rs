@@ -50,7 +50,7 @@ pub fn scenario(longest: usize) -> impl Strategy<Value = Vec<Step>> {
 
 fn step() -> impl Strategy<Value = Step> {
     let who = || 0..REPLICAS;
-    let edit = (who(), key(), op()).prop_map(|(who, key, op)| Step::Edit { who, key, op });
+    let edit = (who(), key(), op(prop_oneof![40 => 0..9_u32, 1 => Just(TOO_LARGE)])).prop_map(|(who, key, op)| Step::Edit { who, key, op });
     let push = (who(), any::<bool>(), fate());
     let push = push.prop_map(|(who, atomic, fate)| Step::Push { who, atomic, fate });
     let choose = (2..REPLICAS, 0..SCOPES.len()).prop_map(|(who, scope)| Step::Choose { who, scope });
@@ -63,7 +63,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => who().prop_map(|who| Step::Receive { who }),
         4 => who().prop_map(|who| Step::Sync { who }),
         1 => choose,
-        5 => (key(), op()).prop_map(|(key, op)| Step::Write { key, op }),
+        5 => (key(), op(0..9_u32)).prop_map(|(key, op)| Step::Write { key, op }),
         2 => prop_oneof![Just(0), 0..8_u64].prop_map(|age| Step::Purge { age }),
         1 => Just(Step::Restart),
         2 => Just(Step::BackUp),
@@ -76,9 +76,8 @@ fn key() -> impl Strategy<Value = Key> {
     (0..COLLECTIONS.len(), 0..IDS).prop_map(|(name, id)| Key { collection: COLLECTIONS[name], id })
 }
 
-fn op() -> impl Strategy<Value = Op> {
-    let title = prop_oneof![40 => 0..9_u32, 1 => Just(TOO_LARGE)];
-    let put = (title, any::<bool>()).prop_map(|(title, done)| Op::Put(Data { title, done }));
+fn op(titles: impl Strategy<Value = u32>) -> impl Strategy<Value = Op> {
+    let put = (titles, any::<bool>()).prop_map(|(title, done)| Op::Put(Data { title, done }));
     let patch = prop_oneof![
         (0..9_u32).prop_map(|title| Patch { title: Some(title), done: None }),
         any::<bool>().prop_map(|done| Patch { title: None, done: Some(done) }),
