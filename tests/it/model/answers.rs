@@ -2,7 +2,9 @@
 
 use super::guard::Guard;
 use super::replica::{Edit, Overlap, Record, Repair, Replica, Seen, applied, consolidated};
-use super::wire::{Answer, Base, Change, Fetched, Key, Manifest, Op, Outcome, Page, Proposal, Resync, Rev, Version, epoch_of};
+use super::wire::{
+    Answer, Base, Change, Fetched, Key, Manifest, Op, Outcome, Page, Proposal, Resync, Rev, Version, epoch_of,
+};
 
 impl Replica {
     /// A pull goes out, and its answer may take its time.
@@ -40,9 +42,10 @@ impl Replica {
         let Some((push, mut edits)) = self.in_flight.take() else { return };
         for (proposal, outcome) in push.proposals.iter().zip(&answer.outcomes) {
             let Some(edit) = edits.remove(&proposal.key) else { continue };
-            match answer.refused {
-                true => self.take_refusal(proposal.key, edit, outcome),
-                false => self.take_outcome(proposal.key, edit, outcome),
+            if answer.refused {
+                self.take_refusal(proposal.key, edit, outcome);
+            } else {
+                self.take_outcome(proposal.key, edit, outcome);
             }
         }
         if !answer.refused {
@@ -130,7 +133,7 @@ impl Replica {
                     self.outbox.remove(&key);
                     return;
                 }
-                self.outbox.insert(key, Edit { op, edit: later.map_or(edit.edit, |later| later.edit), ..edit });
+                self.outbox.insert(key, Edit { op, number: later.map_or(edit.number, |later| later.number), ..edit });
             }
         }
     }
@@ -142,8 +145,9 @@ impl Replica {
         overlap.head = overlap.head.max(answer.head);
         for (key, outcome) in keys.iter().zip(&answer.outcomes) {
             let rev = match outcome {
-                Outcome::Applied(rev, _) | Outcome::Unchanged(Some((rev, _))) => *rev,
-                Outcome::Conflict(Some(Change { rev, .. })) => *rev,
+                Outcome::Applied(rev, _)
+                | Outcome::Unchanged(Some((rev, _)))
+                | Outcome::Conflict(Some(Change { rev, .. })) => *rev,
                 _ => continue,
             };
             if !self.records.contains_key(key) {
@@ -211,7 +215,9 @@ impl Replica {
         if edits.is_empty() {
             self.in_flight = None;
         }
-        lost.iter().for_each(|key| self.lose(*key));
+        for key in lost {
+            self.lose(*key);
+        }
     }
 
     /// Drops the edits that have become conflicts, those in flight too, and with these what was made upon them.

@@ -225,10 +225,7 @@ impl Server for Real {
         let (collections, runs) = (collections(scope), revs.iter().map(|one| rev(*one)).collect());
         let request = FetchRequest { space: space(), collections, runs, from: rev(from), limit, max_bytes: NO_LIMIT };
         let fetched = RUNTIME.block_on(self.store().fetch(request)).unwrap();
-        Fetched {
-            changes: fetched.changes.iter().map(change_of).collect(),
-            next: fetched.next.map(domain::Rev::get),
-        }
+        Fetched { changes: fetched.changes.iter().map(change_of).collect(), next: fetched.next.map(domain::Rev::get) }
     }
 
     fn write(&mut self, key: Key, op: Op) -> Option<Change> {

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::cursor::{Cursor, mark, written};
 use super::guard::{Guard, Guards};
 use super::wire::{
-    Answer, Base, Change, Data, Fetched, Key, Manifest, Op, Outcome, Page, Proposal, Push, Resync, Rev, Scope, Server, Since,
-    TOO_LARGE, check_of, in_scope,
+    Answer, Base, Change, Data, Fetched, Key, Manifest, Op, Outcome, Page, Proposal, Push, Resync, Rev, Scope, Server,
+    Since, TOO_LARGE, check_of, in_scope,
 };
 
 #[derive(Clone, Default)]
@@ -35,34 +36,6 @@ struct Row {
     rev: Rev,
     at: u64,
     data: Option<Data>,
-}
-
-/// A cursor taken apart: `start` of an initial sync, `under_way` for every cursor that is not whole.
-struct Cursor {
-    epoch: String,
-    rev: Rev,
-    under_way: bool,
-    start: Option<Rev>,
-    scope: String,
-}
-
-impl Cursor {
-    fn read(text: &str) -> Self {
-        let (place, scope) = text.split_once('~').unwrap_or((text, ""));
-        let parts: Vec<&str> = place.split('.').collect();
-        let start = parts.get(2).and_then(|start| start.parse().ok());
-        let rev = parts[1].parse().unwrap();
-        Self { epoch: parts[0].into(), rev, under_way: parts.len() == 3, start, scope: scope.into() }
-    }
-}
-
-fn mark(scope: Scope) -> String {
-    scope.map(|names| names.join("+")).unwrap_or_default()
-}
-
-fn written(epoch: &str, rev: Rev, progress: &str, scope: Scope) -> String {
-    let scope = scope.map(|_| format!("~{}", mark(scope))).unwrap_or_default();
-    format!("{epoch}.{rev}{progress}{scope}")
 }
 
 /// The highest of what is kept for each collection of a scope.
@@ -112,10 +85,8 @@ impl Model {
                 return Err(self.resync("epoch", scope, shared));
             }
         }
-        match cursor.rev.max(cursor.start.unwrap_or(0)) > self.space.head {
-            true => Err(self.resync("ahead", scope, 0)),
-            false => Ok(()),
-        }
+        let furthest = cursor.rev.max(cursor.start.unwrap_or(0));
+        if furthest > self.space.head { Err(self.resync("ahead", scope, 0)) } else { Ok(()) }
     }
 
     fn check_scope(&self, cursor: &Cursor, scope: Scope) -> Result<(), Resync> {
@@ -135,7 +106,7 @@ impl Model {
         let here = self.change(change.key);
         let seen = |rev| matches!(change.base, Base::Seen(base) if rev <= base && base <= head);
         let absent = change.base == Base::Absent;
-        let known = |rev| !self.guards.on(Guard::TombstoneKnown) || knows.is_some_and(|cursor| rev <= cursor);
+        let aware = |rev| !self.guards.on(Guard::TombstoneKnown) || knows.is_some_and(|cursor| rev <= cursor);
         let live = here.as_ref().and_then(|here| here.data);
         let same = here.as_ref().map(|here| (here.rev, 0));
         let wanted = match (change.op, live) {
@@ -148,7 +119,7 @@ impl Model {
         let may = match &here {
             Some(_) if wanted.is_some() && wanted == live => return Outcome::Unchanged(same),
             Some(here) if live.is_some() => seen(here.rev),
-            Some(tombstone) => seen(tombstone.rev) || absent && known(tombstone.rev),
+            Some(tombstone) => seen(tombstone.rev) || absent && aware(tombstone.rev),
             None => absent || !self.guards.on(Guard::PurgedBase),
         };
         match wanted {
@@ -168,6 +139,11 @@ impl Model {
             Op::Delete => live.is_none(),
         };
         if done { Outcome::Unchanged(here.map(|here| (here.rev, 0))) } else { Outcome::Conflict(here) }
+    }
+
+    fn open_epoch_at(&mut self, rev: Rev) {
+        self.epochs_made += 1;
+        self.space.epochs.push((format!("m{}", self.epochs_made), rev));
     }
 
     fn renewed(&self, cursor: Option<&Cursor>, scope: Scope, foreign: Rev) -> String {
@@ -231,13 +207,15 @@ impl Server for Model {
         let mut outcomes = Vec::new();
         for change in &push.proposals {
             let knows = cursor.as_ref().filter(|_| in_scope(push.scope, change.key)).map(|cursor| cursor.rev);
-            outcomes.push(match duplicate {
-                true => self.decide_again(change),
-                false => self.decide(change, knows, previous_head),
+            outcomes.push(if duplicate {
+                self.decide_again(change)
+            } else {
+                self.decide(change, knows, previous_head)
             });
         }
         let stands_against = |outcome: &Outcome| matches!(outcome, Outcome::Conflict(_) | Outcome::Rejected);
-        let refused = push.atomic && outcomes.iter().any(stands_against);
+        // One that was applied before has nothing left to refuse.
+        let refused = push.atomic && !duplicate && outcomes.iter().any(stands_against);
         if refused {
             self.space = before;
             let applied = outcomes.iter_mut().filter(|outcome| matches!(outcome, Outcome::Applied(..)));
@@ -296,13 +274,16 @@ impl Server for Model {
     }
 
     fn restore(&mut self, backup: usize, _plainly: bool) {
-        self.space = self.backups[backup].clone();
-        self.open_epoch();
+        let now = std::mem::replace(&mut self.space, self.backups[backup].clone());
+        // The server remembers the epochs that were opened since the backup, and what they can share with it at most.
+        let since = now.epochs[self.space.epochs.len()..].iter();
+        let shared = since.map(|(_, at)| *at).fold(self.space.head, Rev::min);
+        self.space.epochs = now.epochs;
+        self.open_epoch_at(shared);
     }
 
     fn open_epoch(&mut self) {
-        self.epochs_made += 1;
-        self.space.epochs.push((format!("m{}", self.epochs_made), self.space.head));
+        self.open_epoch_at(self.space.head);
     }
 
     fn epoch(&mut self) -> String {

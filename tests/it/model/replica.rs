@@ -50,7 +50,7 @@ pub struct Record {
 pub struct Edit {
     pub seen: Seen,
     pub op: Op,
-    pub edit: u32,
+    pub number: u32,
     pub basis: Option<Version>,
 }
 
@@ -119,20 +119,20 @@ impl Replica {
         edits.fold(held, |data, edit| applied(edit.op, data))
     }
 
-    /// The user edits a record, offline. `edit` is the edit's number for the ledger.
-    pub fn edit(&mut self, key: Key, op: Op, edit: u32) {
+    /// The user edits a record, offline. `number` is the edit's own, for the ledger.
+    pub fn edit(&mut self, key: Key, op: Op, number: u32) {
         if !in_scope(self.scope, key) || self.visible(key).is_none() && !matches!(op, Op::Put(_)) {
             return;
         }
         let flying = self.in_flight.as_ref().is_some_and(|(_, edits)| edits.contains_key(&key));
         let entry = match (self.outbox.get(&key), self.records.get(&key)) {
-            (Some(earlier), _) => Edit { op: consolidated(earlier.op, op), edit, ..*earlier },
-            (None, _) if flying => Edit { seen: Seen::InFlight, op, edit, basis: None },
+            (Some(earlier), _) => Edit { op: consolidated(earlier.op, op), number, ..*earlier },
+            (None, _) if flying => Edit { seen: Seen::InFlight, op, number, basis: None },
             // A forgotten revision is like none that the server could know: a conflict.
             (None, Some(record)) => {
-                Edit { seen: Seen::Revision(record.rev.unwrap_or(0)), op, edit, basis: Some(record.version) }
+                Edit { seen: Seen::Revision(record.rev.unwrap_or(0)), op, number, basis: Some(record.version) }
             }
-            (None, None) => Edit { seen: Seen::Nothing, op, edit, basis: None },
+            (None, None) => Edit { seen: Seen::Nothing, op, number, basis: None },
         };
         match (entry.seen, entry.op) {
             // Made and deleted before anybody heard of it.
@@ -200,7 +200,7 @@ impl Replica {
             base = Base::Seen(super::wire::rev_of(cursor));
             basis = self.records.get(&key).map(|record| record.version).or(basis);
         }
-        super::wire::Proposal { key, base, op: edit.op, edit: edit.edit, basis }
+        super::wire::Proposal { key, base, op: edit.op, edit: edit.number, basis }
     }
 
     /// Takes a record as the server has it, unless a newer one is held.

@@ -7,27 +7,56 @@ use super::wire::{Data, Key, Op, Patch, Scope, TOO_LARGE};
 #[derive(Clone, Copy, Debug)]
 pub enum Step {
     /// A user edits a record, online or not.
-    Edit { who: usize, key: Key, op: Op },
+    Edit {
+        who: usize,
+        key: Key,
+        op: Op,
+    },
     /// A client sends its edits, or those that had no answer once more.
-    Push { who: usize, atomic: bool, fate: Fate },
+    Push {
+        who: usize,
+        atomic: bool,
+        fate: Fate,
+    },
     /// A client takes the next step towards the head: a page, or a request of a repair.
-    Pull { who: usize, limit: usize },
+    Pull {
+        who: usize,
+        limit: usize,
+    },
     /// A client asks for a page …
-    Ask { who: usize, limit: usize },
+    Ask {
+        who: usize,
+        limit: usize,
+    },
     /// … that comes only now.
-    Receive { who: usize },
+    Receive {
+        who: usize,
+    },
     /// A client pushes and pulls until nothing is left.
-    Sync { who: usize },
+    Sync {
+        who: usize,
+    },
     /// A client chooses other collections.
-    Choose { who: usize, scope: usize },
+    Choose {
+        who: usize,
+        scope: usize,
+    },
     /// A script writes over REST, unconditionally.
-    Write { key: Key, op: Op },
+    Write {
+        key: Key,
+        op: Op,
+    },
     /// Tombstones of this age in seconds are purged.
-    Purge { age: u64 },
+    Purge {
+        age: u64,
+    },
     Restart,
     BackUp,
     /// Some backup is put back: `plainly`, by copying files.
-    Restore { backup: usize, plainly: bool },
+    Restore {
+        backup: usize,
+        plainly: bool,
+    },
     OpenEpoch,
 }
 
@@ -50,7 +79,8 @@ pub fn scenario(longest: usize) -> impl Strategy<Value = Vec<Step>> {
 
 fn step() -> impl Strategy<Value = Step> {
     let who = || 0..REPLICAS;
-    let edit = (who(), key(), op(prop_oneof![40 => 0..9_u32, 1 => Just(TOO_LARGE)])).prop_map(|(who, key, op)| Step::Edit { who, key, op });
+    let edit = (who(), key(), op(prop_oneof![40 => 0..9_u32, 1 => Just(TOO_LARGE)]))
+        .prop_map(|(who, key, op)| Step::Edit { who, key, op });
     let push = (who(), any::<bool>(), fate());
     let push = push.prop_map(|(who, atomic, fate)| Step::Push { who, atomic, fate });
     let choose = (2..REPLICAS, 0..SCOPES.len()).prop_map(|(who, scope)| Step::Choose { who, scope });

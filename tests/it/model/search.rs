@@ -26,11 +26,9 @@ pub fn search(seed: u64, cases: u32, play: impl Fn(&[Step]) -> Kept) -> Option<F
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 4_000, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, rng);
-    let outcome = runner.run(&scenario(LONGEST), |steps| {
-        play(&steps).map_err(|Broken(how)| TestCaseError::fail(how))
-    });
+    let outcome = runner.run(&scenario(LONGEST), |steps| play(&steps).map_err(|Broken(how)| TestCaseError::fail(how)));
     match outcome {
         Ok(()) => None,
         Err(TestError::Fail(_, steps)) => {

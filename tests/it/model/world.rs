@@ -100,7 +100,10 @@ impl World<'_> {
             _ if fate == Fate::AnswerLost => {}
             Err(resync) => self.replicas[who].take_resync(&resync),
             Ok(answer) => {
-                self.ledger.tell(who, &self.ledger.told_by(&answer));
+                // What stood against a refused push is not taken over, and so not known.
+                if !answer.refused {
+                    self.ledger.tell(who, &self.ledger.told_by(&answer));
+                }
                 self.replicas[who].take_answer(&answer);
             }
         }
