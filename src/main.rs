@@ -1,1 +1,13 @@
-fn main() {}
+//! The program: parse the command line, log to stderr, run the subcommand.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use strandline::cli::Cli;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(cli.log_level())).init();
+    cli.run().await
+}

@@ -134,9 +134,8 @@ impl Reading {
 /// The [`Resync`] that the client gets.
 pub fn begin(since: Since, scope: Option<Scope>, state: &SpaceState, tally: &Tally) -> Result<Start, Resync> {
     let head = state.head;
-    let purged = |edge: Rev, shared: Rev| match edge < tally.horizon {
-        true => Err(resync(Reason::Purged, state, tally, shared)),
-        false => Ok(()),
+    let purged = |edge: Rev, shared: Rev| {
+        if edge < tally.horizon { Err(resync(Reason::Purged, state, tally, shared)) } else { Ok(()) }
     };
     match since {
         Since::Nothing => Ok(Start::After(Reading { after: Rev::ZERO, start: Some(head) })),
@@ -204,7 +203,7 @@ pub struct Rows {
     pub cut: bool,
 }
 
-/// Where a page leaves the client, before the page is made: what [`page`] needs to know of the rows.
+/// Where a page leaves the client, before the page is made: what [`View::page`] needs to know of the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct End {
     /// Everything up to here has been sent.
@@ -234,52 +233,59 @@ impl End {
     }
 }
 
-/// Makes the page. `oldest_tombstone` is the `modified_at` of the first tombstone of these collections beyond
-/// [`End::edge`], `now` the present time.
-#[must_use]
-pub fn page(
-    state: &SpaceState,
-    tally: &Tally,
-    scope: Option<Scope>,
-    reading: Reading,
-    changes: Vec<Change>,
-    end: End,
-    oldest_tombstone: Option<Timestamp>,
-    now: Timestamp,
-) -> Page {
-    let progress = match (end.has_more, reading.start) {
-        (false, _) => Progress::Whole,
-        (true, None) => Progress::Delta,
-        (true, Some(start)) => Progress::Initial { start },
-    };
-    Page {
-        changes,
-        cursor: Cursor { epoch: state.epoch(), rev: end.rev, progress, scope },
-        has_more: end.has_more,
-        head: state.head,
-        horizon: tally.horizon,
-        valid_until: state.policy.retention.expiry(oldest_tombstone.unwrap_or(now.max(state.modified_at))),
-        check: (!end.has_more).then_some((tally.live, tally.checksum)),
-    }
+/// What a pull sees of its space: one snapshot of it, over the collections asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// The space.
+    pub state: &'a SpaceState,
+    /// The state's tally over the collections asked for.
+    pub tally: &'a Tally,
+    /// Their scope.
+    pub scope: Option<Scope>,
+    /// The present time.
+    pub now: Timestamp,
 }
 
-/// The whole answer where no row need be read: the client is at the end of these collections, or holds the answer.
-#[must_use]
-pub fn without_rows(request: &PullRequest, state: &SpaceState, tally: &Tally, now: Timestamp) -> Option<Pulled> {
-    let scope = request.collections.as_ref().map(Collections::scope);
-    let start = match begin(request.since, scope, state, tally) {
-        Err(resync) => return Some(Pulled::Resync(resync)),
-        Ok(start) => start,
-    };
-    if request.held == Some((state.epoch(), state.head)) {
-        return Some(Pulled::NotModified { epoch: state.epoch(), head: state.head });
-    }
-    match start {
-        Start::After(reading) if reading.after >= tally.head => {
-            let end = End::of(&Rows::default(), request.upto, state, tally);
-            Some(Pulled::Page(page(state, tally, scope, reading, Vec::new(), end, None, now)))
+impl View<'_> {
+    /// Makes the page. `oldest_tombstone` is the `modified_at` of the first tombstone of these collections beyond
+    /// [`End::edge`].
+    #[must_use]
+    pub fn page(&self, reading: Reading, changes: Vec<Change>, end: End, oldest_tombstone: Option<Timestamp>) -> Page {
+        let Self { state, tally, scope, now } = *self;
+        let progress = match (end.has_more, reading.start) {
+            (false, _) => Progress::Whole,
+            (true, None) => Progress::Delta,
+            (true, Some(start)) => Progress::Initial { start },
+        };
+        Page {
+            changes,
+            cursor: Cursor { epoch: state.epoch(), rev: end.rev, progress, scope },
+            has_more: end.has_more,
+            head: state.head,
+            horizon: tally.horizon,
+            valid_until: state.policy.retention.expiry(oldest_tombstone.unwrap_or(now.max(state.modified_at))),
+            check: (!end.has_more).then_some((tally.live, tally.checksum)),
         }
-        _ => None,
+    }
+
+    /// The whole answer where no row need be read: the client is at the end of these collections, or holds the answer.
+    #[must_use]
+    pub fn without_rows(&self, request: &PullRequest) -> Option<Pulled> {
+        let Self { state, tally, scope, .. } = *self;
+        let start = match begin(request.since, scope, state, tally) {
+            Err(resync) => return Some(Pulled::Resync(resync)),
+            Ok(start) => start,
+        };
+        if request.held == Some((state.epoch(), state.head)) {
+            return Some(Pulled::NotModified { epoch: state.epoch(), head: state.head });
+        }
+        match start {
+            Start::After(reading) if reading.after >= tally.head => {
+                let end = End::of(&Rows::default(), request.upto, state, tally);
+                Some(Pulled::Page(self.page(reading, Vec::new(), end, None)))
+            }
+            _ => None,
+        }
     }
 }
 

@@ -142,18 +142,18 @@ pub fn decide(existing: &Existing, op: &Op, base: Base, knowledge: Knowledge, ma
                 Decision::Conflict
             }
         }
-        (Existing::Record { rev, data: Some(_), .. }, Op::Delete) => match seen(*rev) {
-            true => Decision::Delete,
-            false => Decision::Conflict,
-        },
+        (Existing::Record { rev, data: Some(_), .. }, Op::Delete) => {
+            if seen(*rev) {
+                Decision::Delete
+            } else {
+                Decision::Conflict
+            }
+        }
         (Existing::Record { data: None, .. } | Existing::Nothing, Op::Delete) => Decision::Unchanged,
         (Existing::Record { data: None, .. } | Existing::Nothing, Op::Patch(_)) => Decision::Conflict,
         (Existing::Record { rev, data: None, .. }, Op::Put(data)) => {
             let client_knew = base == Base::Absent && knowledge.cursor.is_some_and(|cursor| cursor >= *rev);
-            match seen(*rev) || client_knew {
-                true => within(data.clone(), max_record_bytes),
-                false => Decision::Conflict,
-            }
+            if seen(*rev) || client_knew { within(data.clone(), max_record_bytes) } else { Decision::Conflict }
         }
         (Existing::Nothing, Op::Put(data)) => match base {
             Base::Absent | Base::Any => within(data.clone(), max_record_bytes),

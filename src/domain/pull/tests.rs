@@ -95,7 +95,8 @@ fn an_up_to_date_pull_needs_no_row() {
     };
     let answer = |request: &PullRequest| {
         let tally = space.tally(request.collections.as_ref());
-        without_rows(request, &space, &tally, Timestamp::from_micros(0))
+        let scope = request.collections.as_ref().map(Collections::scope);
+        View { state: &space, tally: &tally, scope, now: Timestamp::from_micros(0) }.without_rows(request)
     };
     let Some(Pulled::Page(page)) = answer(&request("new.100", None)) else { panic!("no page") };
     assert_eq!((page.cursor.to_string().as_str(), page.check.map(|c| c.0)), ("new.100", Some(2)));
@@ -115,7 +116,8 @@ fn a_page_says_where_it_leaves_the_client() {
     let space = space();
     let tally = space.tally(None);
     let end = |rev_, has_more| End { rev: rev(rev_), has_more };
-    let cursor = |reading, end| page(&space, &tally, None, reading, Vec::new(), end, None, Timestamp::default()).cursor;
+    let view = View { state: &space, tally: &tally, scope: None, now: Timestamp::default() };
+    let cursor = |reading, end| view.page(reading, Vec::new(), end, None).cursor;
     let initial = Reading { after: rev(5), start: Some(rev(80)) };
     assert_eq!(cursor(Reading::delta(rev(5)), end(50, true)).to_string(), "new.50.p");
     assert_eq!(cursor(initial, end(50, true)).to_string(), "new.50.80");

@@ -15,6 +15,9 @@ use crate::store::schema::facts;
 /// Copies the database at `source` to `target`, which must not exist. The copy appears under its name only when it is
 /// whole and on the disk. It is marked, so that the store that opens it begins a new epoch: what clients were told
 /// between the backup and the restore is then never mistaken for what it holds.
+///
+/// # Errors
+/// [`StoreError::Open`] with a sentence that names both files; nothing is left behind then.
 pub fn backup(source: &Path, target: &Path) -> Result<(), StoreError> {
     let cannot = |why: &dyn std::fmt::Display| {
         StoreError::Open(format!("{} cannot be backed up to {}: {why}", source.display(), target.display()))

@@ -23,7 +23,7 @@ const PRAGMAS: &str = "
 
 /// The page cache of a connection, in KiB (negative for SQLite): a writer touches pages all over the indexes.
 const WRITER_CACHE: &str = "PRAGMA cache_size = -65536;";
-const READER_CACHE: &str = "PRAGMA cache_size = -8192; PRAGMA mmap_size = 1073741824; PRAGMA query_only = ON;";
+const READER_CACHE: &str = "PRAGMA cache_size = -8192; PRAGMA query_only = ON;";
 
 /// Opens the connection that writes, and brings the schema up to date.
 pub(super) fn open_writer(path: &Path) -> Result<SqliteConnection, StoreError> {

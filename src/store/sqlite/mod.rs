@@ -24,11 +24,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::domain::pull::{self, PullRequest, Pulled};
+use crate::domain::pull::{PullRequest, Pulled, View};
 use crate::domain::push::{PushRequest, Pushed};
 use crate::domain::record::{RecordWrite, Written};
 use crate::domain::repair::{FetchRequest, Fetched, Manifest, ManifestRequest};
-use crate::domain::{Change, Clock, CollectionName, RecordId, RetentionPolicy, SpaceName, SpaceState, Timestamp};
+use crate::domain::{
+    Change, Clock, CollectionName, Collections, RecordId, RetentionPolicy, SpaceName, SpaceState, Timestamp,
+};
 use crate::store::{ListRequest, Listing, PolicyChange, Purged, Store, StoreError, StoreOptions};
 
 pub use backup::backup;
@@ -101,8 +103,9 @@ impl Store for SqliteStore {
         let state = self.space(&request.space).await?;
         let tally = state.tally(request.collections.as_ref());
         let now = self.clock.now();
+        let scope = request.collections.as_ref().map(Collections::scope);
         // Nothing new, nothing known, or no way on: the space's own row says so, and no record is read.
-        if let Some(answer) = pull::without_rows(&request, &state, &tally, now) {
+        if let Some(answer) = (View { state: &state, tally: &tally, scope, now }).without_rows(&request) {
             return Ok(answer);
         }
         self.readers.read(move |connection| reads::pull(connection, &request, now)).await
@@ -161,11 +164,9 @@ impl Store for SqliteStore {
     }
 
     async fn close(&self) {
-        // Joining threads blocks, but only for the commits that are waited for anyway.
-        tokio::task::block_in_place(|| {
-            self.writer.close();
-            self.watcher.close();
-        });
+        // Joining threads blocks, but only for the commits that are waited for anyway, and they wait for no runtime.
+        self.writer.close();
+        self.watcher.close();
         self.readers.close();
     }
 }

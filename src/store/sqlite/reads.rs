@@ -6,7 +6,7 @@ use diesel::sql_types::Bool;
 
 use super::connection::failure;
 use super::rows::{self, CHANGE, ChangeColumns, SpaceRow};
-use crate::domain::pull::{self, End, PullRequest, Pulled, Reading, Rows, Start};
+use crate::domain::pull::{self, End, PullRequest, Pulled, Reading, Rows, Start, View};
 use crate::domain::repair::{FetchRequest, Fetched, Manifest, ManifestRequest};
 use crate::domain::{
     Change, Checksum, CollectionName, Collections, Cursor, Progress, RecordId, Rev, Runs, SpaceName, Tally, Timestamp,
@@ -27,10 +27,11 @@ pub(super) fn pull(
     let space = rows::existing_space(connection, &request.space)?;
     let choice = request.collections.as_ref();
     let tally = space.state.tally(choice);
-    if let Some(answer) = pull::without_rows(request, &space.state, &tally, now) {
+    let scope = choice.map(Collections::scope);
+    let view = View { state: &space.state, tally: &tally, scope, now };
+    if let Some(answer) = view.without_rows(request) {
         return Ok(answer);
     }
-    let scope = choice.map(Collections::scope);
     let reading = match pull::begin(request.since, scope, &space.state, &tally) {
         Err(resync) => return Ok(Pulled::Resync(resync)),
         Ok(Start::After(reading)) => reading,
@@ -39,8 +40,7 @@ pub(super) fn pull(
     let rows = read_rows(connection, &space, &tally, request, reading)?;
     let end = End::of(&rows, request.upto, &space.state, &tally);
     let oldest = oldest_tombstone(connection, &space, choice, &tally, end.edge(reading))?;
-    let page = pull::page(&space.state, &tally, scope, reading, rows.changes, end, oldest, now);
-    Ok(Pulled::Page(page))
+    Ok(Pulled::Page(view.page(reading, rows.changes, end, oldest)))
 }
 
 fn read_rows(

@@ -243,16 +243,13 @@ impl<'a> Transaction<'a> {
         if let Existing::Record { rev: old, data: before, .. } = existing {
             forget(tally, *old, bytes, before.as_ref());
         }
-        match data {
-            Some(data) => {
-                tally.live += 1;
-                tally.live_bytes += (bytes + data.len()) as u64;
-                tally.checksum.toggle(rev);
-            }
-            None => {
-                tally.tombstones += 1;
-                tally.tombstone_bytes += bytes as u64;
-            }
+        if let Some(data) = data {
+            tally.live += 1;
+            tally.live_bytes += (bytes + data.len()) as u64;
+            tally.checksum.toggle(rev);
+        } else {
+            tally.tombstones += 1;
+            tally.tombstone_bytes += bytes as u64;
         }
         tally.head = rev;
         space.state.head = rev;
@@ -380,16 +377,13 @@ impl Space {
 
 /// Takes a record's old version out of the counts.
 fn forget(tally: &mut CollectionState, old: Rev, id_bytes: usize, data: Option<&Document>) {
-    match data {
-        Some(data) => {
-            tally.live = tally.live.saturating_sub(1);
-            tally.live_bytes = tally.live_bytes.saturating_sub((id_bytes + data.len()) as u64);
-            tally.checksum.toggle(old);
-        }
-        None => {
-            tally.tombstones = tally.tombstones.saturating_sub(1);
-            tally.tombstone_bytes = tally.tombstone_bytes.saturating_sub(id_bytes as u64);
-        }
+    if let Some(data) = data {
+        tally.live = tally.live.saturating_sub(1);
+        tally.live_bytes = tally.live_bytes.saturating_sub((id_bytes + data.len()) as u64);
+        tally.checksum.toggle(old);
+    } else {
+        tally.tombstones = tally.tombstones.saturating_sub(1);
+        tally.tombstone_bytes = tally.tombstone_bytes.saturating_sub(id_bytes as u64);
     }
 }
 

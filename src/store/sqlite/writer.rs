@@ -40,7 +40,7 @@ trait Task: Send {
 }
 
 struct Work<F, T> {
-    work: F,
+    run: F,
     result: Option<Result<T, StoreError>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -51,7 +51,7 @@ where
     T: Send,
 {
     fn run(&mut self, transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
-        let result = match (self.work)(transaction) {
+        let result = match (self.run)(transaction) {
             Ok(value) => Ok(value),
             // An answer like any other: nothing was written for it, and the group goes on.
             Err(StoreError::NoSpace(name)) => Err(StoreError::NoSpace(name)),
@@ -96,7 +96,7 @@ impl Writer {
         T: Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let task: Box<dyn Task> = Box::new(Work { work, result: None, reply });
+        let task: Box<dyn Task> = Box::new(Work { run: work, result: None, reply });
         {
             let queue = self.queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             let queue = queue.as_ref().ok_or_else(closed)?;
@@ -161,7 +161,9 @@ impl WriterThread {
         match done {
             Ok(touched) => {
                 self.states.note_own_commit();
-                touched.iter().for_each(|space| self.feed.wake(space));
+                for space in &touched {
+                    self.feed.wake(space);
+                }
                 Ok(())
             }
             Err(error) => {
@@ -204,7 +206,9 @@ fn run_guarded(task: &mut Box<dyn Task>, transaction: &mut Transaction<'_>) -> R
 }
 
 fn finish(group: Vec<Box<dyn Task>>, outcome: impl Fn() -> Result<(), StoreError>) {
-    group.into_iter().for_each(|task| task.finish(outcome()));
+    for task in group {
+        task.finish(outcome());
+    }
 }
 
 /// The same error for each of a group.

@@ -8,8 +8,8 @@ use strandline::domain::record::{Guard, Tags, Written};
 use strandline::domain::{ClientName, Rev};
 use strandline::store::StoreError;
 
-fn seq(number: u64) -> Option<(ClientName, u64)> {
-    Some((ClientName::new("phone").unwrap(), number))
+fn phone(number: u64) -> (ClientName, u64) {
+    (ClientName::new("phone").unwrap(), number)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,7 +40,7 @@ async fn an_atomic_push_that_is_refused_leaves_no_trace() {
         proposal("fresh", "a", Base::Absent, put_op("{}")),
         proposal("todos", "x", Base::Absent, put_op(r#"{"n":1}"#)),
     ];
-    let request = PushRequest { changes, atomic: true, seq: seq(1), ..push() };
+    let request = PushRequest { changes, atomic: true, seq: Some(phone(1)), ..push() };
     let Pushed::Refused(answer) = store.store.push(request.clone()).await.unwrap() else { panic!("not refused") };
     assert_eq!(answer.results[0], Outcome::NotApplied);
     assert!(matches!(answer.results[1], Outcome::Conflict(_)));
@@ -56,7 +56,7 @@ async fn an_atomic_push_that_is_refused_leaves_no_trace() {
 async fn a_push_with_a_number_happens_at_most_once() {
     let store = Fixture::new().await;
     let changes = vec![proposal("todos", "a", Base::Absent, put_op(r#"{"n":1}"#))];
-    let request = PushRequest { changes, seq: seq(1), ..push() };
+    let request = PushRequest { changes, seq: Some(phone(1)), ..push() };
     store.store.push(request.clone()).await.unwrap();
     // The answer was lost. Meanwhile somebody deletes the record, and the compactor purges it.
     store.delete("todos", "a").await;
@@ -74,11 +74,11 @@ async fn a_push_with_a_number_happens_at_most_once() {
 async fn a_number_survives_a_restart() {
     let mut store = Fixture::new().await;
     let changes = vec![proposal("todos", "a", Base::Any, put_op(r#"{"n":1}"#))];
-    store.store.push(PushRequest { changes: changes.clone(), seq: seq(7), ..push() }).await.unwrap();
+    store.store.push(PushRequest { changes: changes.clone(), seq: Some(phone(7)), ..push() }).await.unwrap();
     store.put("todos", "a", r#"{"n":2}"#).await;
     store.reopen().await;
     for (number, duplicate) in [(6, true), (7, true), (8, false)] {
-        let request = PushRequest { changes: changes.clone(), seq: seq(number), ..push() };
+        let request = PushRequest { changes: changes.clone(), seq: Some(phone(number)), ..push() };
         let Pushed::Done(answer) = store.store.push(request).await.unwrap() else { panic!() };
         assert_eq!(answer.duplicate, duplicate, "{number}");
     }

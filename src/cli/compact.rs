@@ -1,0 +1,80 @@
+//! `strandline compact`: purge tombstones now, rather than when the server gets to it (PROTOCOL.md §7).
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::CliError;
+use super::output::{bytes, print, table};
+use super::target::{MayCreate, SpaceChoice, Target, TargetArgs};
+use crate::domain::{Retention, SpaceName};
+use crate::store::Purged;
+
+/// Purge old tombstones now
+///
+/// A client whose cursor is behind a purged tombstone has to repair itself at its next pull. It is safe to interrupt:
+/// tombstones go in small transactions, and the next run goes on.
+#[derive(Debug, Args)]
+pub struct CompactArgs {
+    #[command(flatten)]
+    spaces: SpaceChoice,
+    /// Purge tombstones older than this, instead of the space's own retention
+    #[arg(long, value_name = "DURATION")]
+    older_than: Option<Retention>,
+    /// Only say what a purge would do
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    target: TargetArgs,
+}
+
+/// Runs the command.
+pub async fn run(args: CompactArgs, json: bool) -> Result<(), CliError> {
+    let target = args.target.open(MayCreate::No).await?;
+    let done = compact(&*target, &args.spaces, args.older_than, args.dry_run).await;
+    target.close().await;
+    let done = done?;
+    let results: Vec<Value> = done.iter().map(|(name, purged)| to_json(name, purged)).collect();
+    print(json, &json!({ "spaces": results, "dry_run": args.dry_run }), || {
+        let purged = if args.dry_run { "WOULD PURGE" } else { "PURGED" };
+        let rows: Vec<Vec<String>> = done.iter().map(|(name, purged)| row(name, purged)).collect();
+        table(&["SPACE", purged, "BYTES", "HORIZON BEFORE", "HORIZON"], &rows)
+    })
+}
+
+async fn compact(
+    target: &dyn Target,
+    spaces: &SpaceChoice,
+    older_than: Option<Retention>,
+    dry_run: bool,
+) -> Result<Vec<(SpaceName, Purged)>, CliError> {
+    let mut done = Vec::new();
+    for name in spaces.names(target).await? {
+        match target.compact(&name, older_than, dry_run).await {
+            Ok(purged) => done.push((name, purged)),
+            // Deleted since the list was read: nothing is left to purge.
+            Err(CliError::NoSpace(_)) if spaces.all => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}
+
+fn row(name: &SpaceName, purged: &Purged) -> Vec<String> {
+    vec![
+        name.to_string(),
+        purged.tombstones.to_string(),
+        bytes(purged.bytes),
+        purged.horizon_before.to_string(),
+        purged.horizon.to_string(),
+    ]
+}
+
+fn to_json(name: &SpaceName, purged: &Purged) -> Value {
+    json!({
+        "space": name.as_str(),
+        "purged": purged.tombstones,
+        "bytes": purged.bytes,
+        "horizon_before": purged.horizon_before.get(),
+        "horizon": purged.horizon.get(),
+    })
+}

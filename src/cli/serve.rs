@@ -1,0 +1,110 @@
+//! `strandline serve`: the server as a program.
+
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::ServeArgs;
+use crate::domain::SystemClock;
+use crate::feed::Feed;
+use crate::server::{self, Config};
+use crate::store::{self, DatabaseUrl, StoreError, StoreOptions};
+
+/// Why the server did not run, or ended badly.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address means nothing here.
+    #[error("cannot listen on {address}: {source}; give an address and a port, such as 127.0.0.1:7878")]
+    Address {
+        /// As it was given.
+        address: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The address is reachable from elsewhere, and nothing would protect the data.
+    #[error(
+        "refusing to listen on {0}: this version has no access control, so it serves the machine it runs on only; \
+         listen on a loopback address such as 127.0.0.1:7878 and put a proxy that checks access in front of it"
+    )]
+    Exposed(SocketAddr),
+    /// The address cannot be bound.
+    #[error("cannot listen on {address}: {source}")]
+    Bind {
+        /// As it was given.
+        address: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The database cannot be opened.
+    #[error("cannot open the database {url}: {source}")]
+    Database {
+        /// Which one.
+        url: DatabaseUrl,
+        /// Why.
+        source: StoreError,
+    },
+    /// The server broke off.
+    #[error("the server failed: {0}")]
+    Server(#[from] std::io::Error),
+}
+
+/// Runs the server until it is told to stop by SIGTERM or SIGINT.
+///
+/// # Errors
+/// [`ServeError`], in one sentence for the person who started it.
+pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
+    let listeners = args.listen.iter().map(|address| listener(address)).collect::<Result<Vec<_>, _>>()?;
+    // From here on a signal ends the server in order, also one that comes while the database is opened.
+    let shutdown = stop_signal()?;
+    let (clock, feed) = (Arc::new(SystemClock), Feed::default());
+    let options = StoreOptions {
+        clock: clock.clone(),
+        feed: feed.clone(),
+        default_retention: args.default_retention,
+        readers: args.readers,
+        queue: args.queue,
+    };
+    let store = store::open(&args.database, options).await;
+    let store = store.map_err(|source| ServeError::Database { url: args.database.clone(), source })?;
+    for listener in &listeners {
+        announce(listener.local_addr()?);
+    }
+    let config = Config {
+        limits: args.limits(),
+        cors_origins: args.cors_origin,
+        workers: args.workers,
+        compact_interval: args.compact_interval,
+    };
+    server::run(listeners, config, store, feed, clock, shutdown).await?;
+    Ok(())
+}
+
+/// The line for whoever waits for the server. Connections are taken from here on, even if they are answered a moment
+/// later.
+fn announce(address: SocketAddr) {
+    // Nobody may be reading, which is no reason to stop.
+    let _ = writeln!(std::io::stdout(), "listening on http://{address}");
+    let _ = std::io::stdout().flush();
+}
+
+fn listener(address: &str) -> Result<TcpListener, ServeError> {
+    let resolved = address.to_socket_addrs();
+    let resolved: Vec<SocketAddr> =
+        resolved.map_err(|source| ServeError::Address { address: address.into(), source })?.collect();
+    if let Some(exposed) = resolved.iter().find(|resolved| !resolved.ip().is_loopback()) {
+        return Err(ServeError::Exposed(*exposed));
+    }
+    TcpListener::bind(&*resolved).map_err(|source| ServeError::Bind { address: address.into(), source })
+}
+
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

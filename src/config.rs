@@ -1,0 +1,156 @@
+//! What `serve` is told, by arguments or environment, checked before anything starts.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::domain::Retention;
+use crate::http::Limits;
+use crate::store::DatabaseUrl;
+
+/// The arguments of `serve`. Each can also be given in the environment.
+#[derive(Args, Clone, Debug)]
+pub struct ServeArgs {
+    /// Address and port to listen on; several with commas. Port 0 takes a free one.
+    #[arg(
+        long,
+        env = "STRANDLINE_LISTEN",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:7878",
+        value_delimiter = ','
+    )]
+    pub listen: Vec<String>,
+
+    /// The database: sqlite:PATH.
+    #[arg(long, env = "STRANDLINE_DATABASE", value_name = "URL", default_value = "sqlite:strandline.db")]
+    pub database: DatabaseUrl,
+
+    /// How long a new space remembers deletions: a whole number and one of s, m, h, d and w, or `forever`.
+    #[arg(long, env = "STRANDLINE_DEFAULT_RETENTION", value_name = "DURATION", default_value = "30d")]
+    pub default_retention: Retention,
+
+    /// How often old tombstones are purged: a whole number and one of s, m, h, d and w.
+    #[arg(long, env = "STRANDLINE_COMPACT_INTERVAL", value_name = "DURATION", default_value = "60s", value_parser = interval)]
+    pub compact_interval: Duration,
+
+    /// An origin whose browser clients may use the API, such as `https://app.example.org`, or `*`; several with commas.
+    #[arg(long, env = "STRANDLINE_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', value_parser = origin)]
+    pub cors_origin: Vec<String>,
+
+    /// Changes in a push, at the most.
+    #[arg(long, env = "STRANDLINE_MAX_PUSH_CHANGES", value_name = "COUNT", default_value = "10000", value_parser = positive)]
+    pub max_push_changes: usize,
+
+    /// Size of a request's body once it is expanded, at the most: bytes, or a number with KiB, MiB or GiB.
+    #[arg(long, env = "STRANDLINE_MAX_PUSH_BYTES", value_name = "SIZE", default_value = "16MiB", value_parser = size)]
+    pub max_push_bytes: usize,
+
+    /// Size of a record's data, at the most.
+    #[arg(long, env = "STRANDLINE_MAX_RECORD_BYTES", value_name = "SIZE", default_value = "1MiB", value_parser = size)]
+    pub max_record_bytes: usize,
+
+    /// Threads that serve requests [default: one a core].
+    #[arg(long, env = "STRANDLINE_WORKERS", value_name = "COUNT", value_parser = workers)]
+    pub workers: Option<usize>,
+
+    /// Database connections for reading.
+    #[arg(long, env = "STRANDLINE_READERS", value_name = "COUNT", default_value = "4", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub readers: u32,
+
+    /// Writes that may wait before more are turned away with 503.
+    #[arg(long, env = "STRANDLINE_QUEUE", value_name = "COUNT", default_value = "4096", value_parser = positive)]
+    pub queue: usize,
+}
+
+impl ServeArgs {
+    /// The limits of requests.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            push_changes: self.max_push_changes,
+            push_bytes: self.max_push_bytes,
+            record_bytes: self.max_record_bytes,
+        }
+    }
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let window = text.parse::<Retention>().ok().and_then(Retention::window);
+    window
+        .filter(|window| !window.is_zero())
+        .ok_or_else(|| "an interval is a whole number from 1 and one of s, m, h, d and w, such as 60s".into())
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "a count is a whole number from 1".into())
+}
+
+fn workers(text: &str) -> Result<usize, String> {
+    // More than this actix refuses.
+    positive(text).ok().filter(|count| *count <= 512).ok_or_else(|| "a whole number from 1 to 512".into())
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    let fault = || "a size is a whole number of bytes from 1, or one with KiB, MiB or GiB, such as 16MiB".to_owned();
+    let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("", 1_usize)];
+    let (digits, unit) =
+        units.iter().find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, *unit))).ok_or_else(fault)?;
+    let count: usize = digits.trim_end().parse().map_err(|_| fault())?;
+    count.checked_mul(unit).filter(|size| *size > 0).ok_or_else(fault)
+}
+
+/// An origin as browsers send it: scheme, host and port, without a path.
+fn origin(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let plain = host.is_some_and(|host| {
+        !host.is_empty() && !host.contains(['/', '?', '#', '@', '*']) && host.bytes().all(|b| b.is_ascii_graphic())
+    });
+    if plain || text == "*" {
+        return Ok(text.to_ascii_lowercase());
+    }
+    Err("an origin is a scheme and a host, without a path, such as https://app.example.org, or *".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        serve: ServeArgs,
+    }
+
+    fn parse(args: &[&str]) -> Result<ServeArgs, clap::Error> {
+        Cli::try_parse_from([&["strandline"], args].concat()).map(|cli| cli.serve)
+    }
+
+    #[test]
+    fn without_arguments_the_defaults_of_the_protocol_hold() {
+        let args = parse(&[]).unwrap();
+        assert_eq!(args.listen, ["127.0.0.1:7878"]);
+        assert_eq!(args.limits(), Limits::default());
+        assert_eq!(args.default_retention, Retention::DEFAULT);
+        assert!(args.cors_origin.is_empty());
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for (flag, good, bad) in [
+            ("--compact-interval", &["1s", "5m"][..], &["0s", "forever", "60", ""][..]),
+            ("--max-push-bytes", &["1", "64KiB", "1 GiB"], &["0", "16MB", "-1", "99999999999999999999GiB", "KiB"]),
+            ("--max-push-changes", &["1"], &["0", "-1", "many"]),
+            ("--workers", &["1", "512"], &["0", "513"]),
+            ("--cors-origin", &["*", "https://a.example,http://localhost:5173"], &["a.example", "https://a/b", ""]),
+            ("--default-retention", &["7d", "forever"], &["7", "1y"]),
+            ("--database", &["sqlite:x.db"], &["x.db", "sqlite:"]),
+        ] {
+            for text in good {
+                assert!(parse(&[&format!("{flag}={text}")]).is_ok(), "{flag} {text}");
+            }
+            for text in bad {
+                assert!(parse(&[&format!("{flag}={text}")]).is_err(), "{flag} {text}");
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The live feed as server-sent events (PROTOCOL.md §3).
+//!
+//! An event is read from the subscriber's cursor when its socket can take one, and not before: a slow reader gets
+//! fewer, larger events, and the server holds one of them at the most.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::web::{self, Bytes};
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use futures_util::stream;
+use tokio::time::Instant;
+
+use super::super::accept::EVENTS;
+use super::super::metrics::PullKind;
+use super::super::problem::Problem;
+use super::super::{Api, answer, wire};
+use crate::domain::pull::{Page, PullRequest, Pulled, Resync};
+use crate::domain::{Progress, Since};
+use crate::feed::{Subscription, Woken};
+use crate::store::StoreError;
+
+/// How long a stream may be silent. The protocol promises a comment every 15 s.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+struct Subscriber {
+    api: Arc<Api>,
+    request: PullRequest,
+    subscription: Subscription,
+    next: Next,
+    /// When a comment is due.
+    beat: Instant,
+}
+
+/// What a subscriber does next.
+enum Next {
+    /// Answers with what was read already.
+    Answer(Box<Pulled>),
+    /// Reads from its cursor.
+    Read,
+    /// Waits for a commit.
+    Wait,
+    /// Ends.
+    End,
+}
+
+pub async fn answer(api: &web::Data<Api>, request: PullRequest) -> Result<HttpResponse, Problem> {
+    // Before the first look: a commit between the look and the subscription would wake nobody.
+    let subscription = api.feed.subscribe(&request.space);
+    let first = api.store.pull(request.clone()).await?;
+    api.metrics.count_pull(PullKind::Events);
+    let subscriber = Subscriber {
+        api: Arc::clone(api),
+        request,
+        subscription,
+        next: Next::Answer(Box::new(first)),
+        beat: Instant::now() + HEARTBEAT,
+    };
+    Ok(stream_headers(answer::revalidated(StatusCode::OK)).streaming(stream::unfold(subscriber, next_event)))
+}
+
+fn stream_headers(mut response: HttpResponseBuilder) -> HttpResponseBuilder {
+    response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(EVENTS)));
+    response.insert_header((header::VARY, HeaderValue::from_static("accept")));
+    // Proxies that buffer would hold events back.
+    response.insert_header(("x-accel-buffering", HeaderValue::from_static("no")));
+    response
+}
+
+async fn next_event(mut subscriber: Subscriber) -> Option<(Result<Bytes, Infallible>, Subscriber)> {
+    loop {
+        let pulled = match std::mem::replace(&mut subscriber.next, Next::End) {
+            Next::End => return None,
+            Next::Answer(pulled) => Ok(*pulled),
+            Next::Read => subscriber.api.store.pull(subscriber.request.clone()).await,
+            Next::Wait => {
+                tokio::select! {
+                    woken = subscriber.subscription.woken() => match woken {
+                        Woken::Closed => return None,
+                        Woken::Changed => subscriber.next = Next::Read,
+                    },
+                    () = tokio::time::sleep_until(subscriber.beat) => {
+                        subscriber.next = Next::Wait;
+                        return Some(subscriber.send(Bytes::from_static(b":\n\n")));
+                    }
+                }
+                continue;
+            }
+        };
+        let event = match pulled {
+            Ok(Pulled::Page(page)) => subscriber.advance(&page),
+            Ok(Pulled::Resync(resync)) => Some(subscriber.resync(&resync)),
+            Ok(Pulled::NotModified { .. }) => {
+                subscriber.next = Next::Wait;
+                None
+            }
+            Err(StoreError::NoSpace(_)) => return None,
+            Err(error) => {
+                log::warn!("an event stream of {} ended: {error}", subscriber.request.space);
+                return None;
+            }
+        };
+        if let Some(event) = event {
+            return Some(subscriber.send(Bytes::from(event)));
+        }
+    }
+}
+
+impl Subscriber {
+    fn send(mut self, bytes: Bytes) -> (Result<Bytes, Infallible>, Self) {
+        self.beat = Instant::now() + HEARTBEAT;
+        (Ok(bytes), self)
+    }
+
+    /// Moves on to the page's cursor. An empty page makes an event only where the client has no whole cursor yet.
+    fn advance(&mut self, page: &Page) -> Option<Vec<u8>> {
+        let whole = matches!(&self.request.since, Since::Cursor(cursor) if cursor.progress == Progress::Whole);
+        self.request.since = Since::Cursor(page.cursor);
+        self.next = if page.has_more { Next::Read } else { Next::Wait };
+        let silent = page.changes.is_empty() && whole && !page.has_more;
+        (!silent).then(|| wire::page::to_event(page))
+    }
+
+    /// The last event. It has no id, so that a client that reconnects anyway is told again.
+    fn resync(&mut self, resync: &Resync) -> Vec<u8> {
+        self.next = Next::End;
+        self.api.metrics.count_resync(resync.reason);
+        let problem = Problem::resync(&self.request.space, self.request.collections.as_ref(), resync);
+        [b"event: resync\ndata: ".as_slice(), &problem.to_json(), b"\n\n"].concat()
+    }
+}

@@ -1,0 +1,122 @@
+//! `GET /v1/spaces/{space}/changes`: what changed since X (PROTOCOL.md §3), in three forms.
+
+mod events;
+mod lines;
+mod page;
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::accept::{self, EVENTS, JSON, NDJSON};
+use super::extract::InSpace;
+use super::limits::{PAGE_BYTES, STREAM_BYTES, STREAM_ROWS};
+use super::problem::{Code, Problem};
+use super::wire::schema;
+use super::{Api, conditions, query};
+use crate::domain::pull::PullRequest;
+use crate::domain::{Cursor, Epoch, Rev, Since, SpaceName};
+use crate::store::StoreError;
+
+/// The longest wait of a long poll, in seconds.
+const LONGEST_WAIT: u64 = 60;
+
+/// What changed since X.
+#[utoipa::path(
+    get, path = "/v1/spaces/{space}/changes", tag = "pull",
+    params(schema::SpacePath, schema::ChangesQuery, schema::ChangesHeaders, schema::ClientHeader),
+    responses(
+        (status = 200, description = "A page, or a stream of lines or events, by `Accept`",
+            content(
+                (schema::Page = "application/json"),
+                (schema::ChangeLine = "application/x-ndjson"),
+                (String = "text/event-stream"),
+            ),
+            headers(
+                ("ETag" = String, description = "`\"<epoch>.<head>\"`, not of an event stream"),
+                ("Link" = String, description = "`<…>; rel=\"next\"` while `has_more` is true"),
+                ("Cache-Control" = String, description = "`no-cache`"),
+            )),
+        (status = 304, description = "The answer that the client holds is still the answer",
+            headers(("ETag" = String, description = "`\"<epoch>.<head>\"`"))),
+        (status = 410, description = "`resync_required`: no delta leads on from here", body = schema::ResyncProblem,
+            content_type = "application/problem+json"),
+        schema::Refusals, schema::UnknownSpace, schema::NoAcceptableForm,
+    ),
+)]
+pub async fn changes(req: HttpRequest, at: InSpace, api: web::Data<Api>) -> Result<HttpResponse, Problem> {
+    let form = accept::choose(req.headers(), [JSON, NDJSON, EVENTS])?;
+    let [since, limit, collections, wait] = query::read(req.query_string(), ["since", "limit", "collections", "wait"])?;
+    if form == NDJSON {
+        let page_only = [("limit", &limit), ("wait", &wait)].into_iter().find(|(_, value)| value.is_some());
+        if let Some((name, _)) = page_only {
+            return Err(Problem::invalid(format!("{name} is for pages: a stream of lines has no {name}")));
+        }
+    }
+    let mut request = PullRequest {
+        space: at.space,
+        since: since.as_deref().map_or(Ok(Since::Nothing), parse_since)?,
+        limit: query::limit(limit.as_deref())?,
+        collections: query::collections(collections.as_deref())?,
+        max_bytes: PAGE_BYTES,
+        upto: None,
+        held: None,
+    };
+    let wait = wait.as_deref().map_or(Ok(0), parse_wait)?;
+    match form {
+        NDJSON => {
+            request.held = held(&req, &api, &request.space).await?;
+            (request.limit, request.max_bytes) = (STREAM_ROWS, STREAM_BYTES);
+            lines::answer(&api, request).await
+        }
+        EVENTS => {
+            if let Some(cursor) = last_event_id(&req)? {
+                request.since = Since::Cursor(cursor);
+            }
+            request.max_bytes = STREAM_BYTES;
+            events::answer(&api, request).await
+        }
+        _ => {
+            let asked = page::Asked { limit: limit.map(|_| request.limit), wait };
+            page::answer(&req, &api, request, asked).await
+        }
+    }
+}
+
+fn parse_since(text: &str) -> Result<Since, Problem> {
+    Since::parse(text).map_err(|fault| Problem::new(Code::InvalidCursor, format!("since: {fault}")))
+}
+
+fn parse_wait(text: &str) -> Result<u64, Problem> {
+    query::whole_number(text)
+        .filter(|seconds| *seconds <= LONGEST_WAIT)
+        .ok_or_else(|| Problem::invalid(format!("wait must be a whole number of seconds from 0 to {LONGEST_WAIT}")))
+}
+
+/// The cursor of the last event that the client saw; a reconnecting browser sends it, empty if there was none.
+fn last_event_id(req: &HttpRequest) -> Result<Option<Cursor>, Problem> {
+    let Some(value) = req.headers().get("last-event-id").filter(|value| !value.is_empty()) else { return Ok(None) };
+    let cursor = value.to_str().ok().and_then(|text| text.parse().ok());
+    cursor.map(Some).ok_or_else(|| {
+        Problem::new(Code::InvalidCursor, "Last-Event-ID: this is not a cursor: send one as the server gave it")
+    })
+}
+
+/// The epoch and head that `If-None-Match` says the client holds.
+///
+/// One tag says it. Of several, or of `*`, only the present one matters, and the space tells which that is; if it
+/// changes before the pull, the pull finds that the tag no longer matches.
+async fn held(req: &HttpRequest, api: &Api, space: &SpaceName) -> Result<Option<(Epoch, Rev)>, StoreError> {
+    let mut tags = conditions::tags(req.headers(), &header::IF_NONE_MATCH);
+    let Some(first) = tags.next() else { return Ok(None) };
+    if let (Some(opaque), None) = (first.opaque(), tags.next()) {
+        return Ok(conditions::page_tag(opaque));
+    }
+    let state = api.store.space(space).await?;
+    let present = (state.epoch(), state.head);
+    Ok(conditions::none_match(req.headers(), &page_tag(present)).then_some(present))
+}
+
+/// The entity tag of an answer, without its quotes.
+fn page_tag((epoch, head): (Epoch, Rev)) -> String {
+    format!("{epoch}.{head}")
+}

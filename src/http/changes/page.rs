@@ -1,0 +1,111 @@
+//! Pages, and long polls that wait for one.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder};
+use tokio::time::{Instant, timeout_at};
+
+use super::super::metrics::PullKind;
+use super::super::observe::Held;
+use super::super::problem::Problem;
+use super::super::{Api, answer, conditions, wire};
+use super::{held, page_tag};
+use crate::domain::pull::{Page, PullRequest, Pulled};
+use crate::domain::{Epoch, Progress, Rev, Since};
+use crate::feed::Woken;
+use crate::store::StoreError;
+
+/// What a client asked of the page, beside the pull itself.
+pub struct Asked {
+    /// The limit, if it gave one: a link to the next page repeats it.
+    pub limit: Option<usize>,
+    /// Seconds to wait for something new.
+    pub wait: u64,
+}
+
+pub async fn answer(
+    req: &HttpRequest,
+    api: &Api,
+    mut request: PullRequest,
+    asked: Asked,
+) -> Result<HttpResponse, Problem> {
+    let pulled = if asked.wait > 0 && may_be_held(&request.since) {
+        hold(req, api, &request, Duration::from_secs(asked.wait)).await?
+    } else {
+        request.held = held(req, api, &request.space).await?;
+        api.store.pull(request.clone()).await?
+    };
+    match pulled {
+        Pulled::Page(page) => Ok(page_answer(api, &request, &asked, &page)),
+        Pulled::NotModified { epoch, head } => {
+            api.metrics.count_pull(PullKind::NotModified);
+            Ok(tagged(answer::revalidated(StatusCode::NOT_MODIFIED), (epoch, head)).finish())
+        }
+        Pulled::Resync(resync) => {
+            api.metrics.count_pull(PullKind::Resync);
+            api.metrics.count_resync(resync.reason);
+            Err(Problem::resync(&request.space, request.collections.as_ref(), &resync))
+        }
+    }
+}
+
+/// Cursors under way, an initial sync and `now` are answered at once (§3).
+fn may_be_held(since: &Since) -> bool {
+    match since {
+        Since::Nothing | Since::Now => false,
+        Since::Rev(_) | Since::Time(_) => true,
+        Since::Cursor(cursor) => cursor.progress == Progress::Whole,
+    }
+}
+
+/// Waits while there is nothing new. A matching `If-None-Match` is not answered before the time is over: it is the
+/// very state of a client that waits.
+async fn hold(req: &HttpRequest, api: &Api, request: &PullRequest, wait: Duration) -> Result<Pulled, StoreError> {
+    let deadline = Instant::now() + wait;
+    // Before the first look: a commit between the look and the subscription would wake nobody.
+    let mut subscription = api.feed.subscribe(&request.space);
+    let mut waiting = true;
+    loop {
+        let pulled = api.store.pull(request.clone()).await?;
+        let Pulled::Page(page) = &pulled else { return Ok(pulled) };
+        if page.has_more || !page.changes.is_empty() {
+            return Ok(pulled);
+        }
+        if !waiting {
+            let present = (page.cursor.epoch, page.head);
+            let matches = conditions::none_match(req.headers(), &page_tag(present));
+            return Ok(if matches { Pulled::NotModified { epoch: present.0, head: present.1 } } else { pulled });
+        }
+        req.extensions_mut().insert(Held);
+        // After the time, or when the server shuts down, one last look makes the answer as fresh as any.
+        waiting = matches!(timeout_at(deadline, subscription.woken()).await, Ok(Woken::Changed));
+    }
+}
+
+fn page_answer(api: &Api, request: &PullRequest, asked: &Asked, page: &Page) -> HttpResponse {
+    api.metrics.count_pull(match (&request.since, page.cursor.progress) {
+        (Since::Nothing, _) | (_, Progress::Initial { .. }) => PullKind::Initial,
+        _ if page.changes.is_empty() => PullKind::UpToDate,
+        _ => PullKind::Delta,
+    });
+    let mut response = tagged(answer::json(StatusCode::OK), (page.cursor.epoch, page.head));
+    if page.has_more {
+        response.insert_header((header::LINK, next(request, asked, page)));
+    }
+    response.body(wire::page::to_json(page))
+}
+
+fn tagged(mut response: HttpResponseBuilder, present: (Epoch, Rev)) -> HttpResponseBuilder {
+    response.insert_header((header::ETAG, answer::etag(page_tag(present))));
+    response.insert_header((header::VARY, HeaderValue::from_static("accept")));
+    response
+}
+
+/// The link to the next page: the same question from the new cursor. Cursors and names have nothing to escape.
+fn next(request: &PullRequest, asked: &Asked, page: &Page) -> String {
+    let limit = asked.limit.map(|limit| format!("&limit={limit}")).unwrap_or_default();
+    let choice = request.collections.as_ref().map(|names| format!("&collections={names}")).unwrap_or_default();
+    format!("</v1/spaces/{}/changes?since={}{limit}{choice}>; rel=\"next\"", request.space, page.cursor)
+}

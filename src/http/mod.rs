@@ -1,0 +1,55 @@
+//! The HTTP interface (PROTOCOL.md §2 to §9).
+//!
+//! A request lives through four rooms: an extractor turns it into domain values or a 400 ([`extract`], [`query`],
+//! [`body`]), a handler of a few lines calls one operation of the store, and a wire type ([`wire`]) renders the answer.
+//! Around all routes stands [`finish`], around each one [`observe`].
+
+mod accept;
+mod answer;
+mod body;
+mod changes;
+mod conditions;
+mod extract;
+mod finish;
+mod home;
+mod limits;
+mod metrics;
+mod observe;
+pub mod openapi;
+mod problem;
+mod push;
+mod query;
+mod records;
+mod repair;
+mod retention;
+mod routes;
+mod spaces;
+mod status;
+mod wire;
+
+use std::sync::Arc;
+
+use crate::domain::Clock;
+use crate::feed::Feed;
+use crate::store::Store;
+
+pub use finish::Finish;
+pub use limits::Limits;
+pub use openapi::document as openapi_document;
+pub use routes::{cors, routes};
+
+/// What the handlers work with: one for the whole server.
+pub struct Api {
+    store: Arc<dyn Store>,
+    feed: Feed,
+    clock: Arc<dyn Clock>,
+    limits: Limits,
+    metrics: metrics::Metrics,
+}
+
+impl Api {
+    /// Over a store and the feed that it tells of commits.
+    pub fn new(store: Arc<dyn Store>, feed: Feed, clock: Arc<dyn Clock>, limits: Limits) -> Self {
+        Self { store, feed, clock, limits, metrics: metrics::Metrics::default() }
+    }
+}

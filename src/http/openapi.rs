@@ -1,0 +1,59 @@
+//! The description of the API, OpenAPI 3.1, made from the handlers themselves (PROTOCOL.md §9).
+
+use std::sync::LazyLock;
+
+use actix_web::http::StatusCode;
+use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse};
+use utoipa::OpenApi;
+
+use super::problem::Problem;
+use super::{answer, changes, home, push, query, records, repair, retention, spaces, status};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Strandline",
+        description = "A sync server for clients that keep an offline copy of data. HEAD works wherever GET does, with \
+                       the same headers. Unknown query parameters are refused. Answers are compressed with zstd, br or \
+                       gzip when the client accepts it.",
+    ),
+    paths(
+        changes::changes,
+        push::push,
+        records::read, records::replace, records::merge, records::delete, records::list, records::create,
+        repair::manifest, repair::fetch,
+        spaces::read, spaces::configure, spaces::delete, spaces::list,
+        retention::read, retention::configure, retention::compact,
+        status::alive, status::ready, status::metrics, home::page, serve,
+    ),
+    tags(
+        (name = "pull", description = "What changed since X"),
+        (name = "push", description = "A client's edits"),
+        (name = "repair", description = "Compare, then transfer the difference"),
+        (name = "records", description = "Records for plain REST"),
+        (name = "spaces", description = "The units of ordering, replication and retention"),
+        (name = "retention", description = "How long deletions are remembered"),
+        (name = "status", description = "How the server is"),
+    ),
+)]
+struct Document;
+
+/// The document.
+pub fn document() -> utoipa::openapi::OpenApi {
+    Document::openapi()
+}
+
+/// It never changes while the server runs.
+static TEXT: LazyLock<Bytes> = LazyLock::new(|| {
+    // A document of plain strings and maps: writing it cannot fail.
+    Bytes::from(serde_json::to_vec(&document()).unwrap_or_default())
+});
+
+/// This description.
+#[utoipa::path(get, path = "/openapi.json", tag = "status",
+    responses((status = 200, description = "OpenAPI 3.1", body = Object), super::wire::schema::Refusals))]
+pub async fn serve(req: HttpRequest) -> Result<HttpResponse, Problem> {
+    query::none(req.query_string())?;
+    Ok(answer::json(StatusCode::OK).body(TEXT.clone()))
+}

@@ -1,0 +1,60 @@
+//! `POST /v1/spaces/{space}/push`: a client's edits (PROTOCOL.md §4).
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::extract::{InSpace, TakesJson};
+use super::problem::{Code, Problem};
+use super::wire::{push_answer, push_body, schema};
+use super::{Api, answer, body, query};
+use crate::domain::push::{PushAnswer, PushRequest, Pushed};
+
+/// Apply a client's edits; the server wins every conflict.
+#[utoipa::path(
+    post, path = "/v1/spaces/{space}/push", tag = "push",
+    params(schema::SpacePath, schema::ClientHeader),
+    request_body(content = schema::Push, description = "The edits; gzip and zstd are accepted as Content-Encoding"),
+    responses(
+        (status = 200, description = "What became of each change", body = schema::PushAnswer),
+        (status = 409, description = "`push_refused`: it was atomic, and nothing was applied",
+            body = schema::PushRefused, content_type = "application/problem+json"),
+        (status = 410, description = "`resync_required`: its cursor is not of this history; nothing was applied",
+            body = schema::ResyncProblem, content_type = "application/problem+json"),
+        schema::Refusals, schema::UnknownSpace, schema::NoAcceptableForm, schema::BodyRefusals, schema::WriteRefusals,
+    ),
+)]
+pub async fn push(
+    req: HttpRequest,
+    at: InSpace,
+    _: TakesJson,
+    api: web::Data<Api>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    query::none(req.query_string())?;
+    let (limits, space, client) = (api.limits, at.space.clone(), at.caller.client);
+    let request =
+        body::read_json(&req, payload, limits.push_bytes, move |text| push_body::parse(text, space, client, &limits));
+    let request = request.await?;
+    let (subjects, collections) = (subjects(&request), request.collections.clone());
+    let pushed = api.store.push(request).await?;
+    api.metrics.count_push(&pushed);
+    match pushed {
+        Pushed::Done(done) => Ok(answer::json(StatusCode::OK).body(push_answer::to_json(&done, &subjects))),
+        Pushed::Refused(refused) => Err(refusal(&refused, &subjects)),
+        Pushed::Resync(resync) => Err(Problem::resync(&at.space, collections.as_ref(), &resync)),
+        Pushed::NoSpace => Err(Problem::no_space(&at.space)),
+    }
+}
+
+fn subjects(request: &PushRequest) -> Vec<push_answer::Subject> {
+    request.changes.iter().map(|change| (change.collection.clone(), change.id.clone())).collect()
+}
+
+fn refusal(refused: &PushAnswer, subjects: &[push_answer::Subject]) -> Problem {
+    let mut results = Vec::new();
+    push_answer::results(&mut results, refused, subjects);
+    Problem::new(Code::PushRefused, "the push was atomic and a change stood against it: nothing was applied")
+        .with_json("results", &results)
+        .with_number("previous_head", refused.previous_head.get())
+        .with_number("head", refused.head.get())
+}

@@ -1,0 +1,107 @@
+//! Which path and method leads to which handler.
+
+use actix_cors::Cors;
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::http::header;
+use actix_web::{Error, HttpRequest, Resource, web};
+
+use super::observe::Observe;
+use super::problem::{Code, Problem};
+use super::{Api, changes, extract, home, openapi, push, records, repair, retention, spaces, status};
+
+/// All routes, for a worker's application.
+pub fn routes(api: &web::Data<Api>, config: &mut web::ServiceConfig) {
+    let at = |path, allow| resource(path, allow, api);
+    config
+        .app_data(api.clone())
+        // The commonest request of all is matched first.
+        .service(
+            at("/v1/spaces/{space}/changes", "GET, HEAD")
+                .route(web::get().to(changes::changes))
+                .route(web::head().to(changes::changes)),
+        )
+        .service(at("/v1/spaces/{space}/push", "POST").route(web::post().to(push::push)))
+        .service(
+            at("/v1/spaces/{space}/records/{collection}/{id}", "GET, HEAD, PUT, PATCH, DELETE")
+                .route(web::get().to(records::read))
+                .route(web::head().to(records::read))
+                .route(web::put().to(records::replace))
+                .route(web::patch().to(records::merge))
+                .route(web::delete().to(records::delete)),
+        )
+        .service(
+            at("/v1/spaces/{space}/records/{collection}", "GET, HEAD, POST")
+                .route(web::get().to(records::list))
+                .route(web::head().to(records::list))
+                .route(web::post().to(records::create)),
+        )
+        .service(
+            at("/v1/spaces/{space}/manifest", "GET, HEAD")
+                .route(web::get().to(repair::manifest))
+                .route(web::head().to(repair::manifest)),
+        )
+        .service(at("/v1/spaces/{space}/fetch", "POST").route(web::post().to(repair::fetch)))
+        .service(
+            at("/v1/spaces/{space}/retention", "GET, HEAD, PUT")
+                .route(web::get().to(retention::read))
+                .route(web::head().to(retention::read))
+                .route(web::put().to(retention::configure)),
+        )
+        .service(at("/v1/spaces/{space}/compact", "POST").route(web::post().to(retention::compact)))
+        .service(
+            at("/v1/spaces/{space}", "GET, HEAD, PUT, DELETE")
+                .route(web::get().to(spaces::read))
+                .route(web::head().to(spaces::read))
+                .route(web::put().to(spaces::configure))
+                .route(web::delete().to(spaces::delete)),
+        )
+        .service(at("/v1/spaces", "GET, HEAD").route(web::get().to(spaces::list)).route(web::head().to(spaces::list)))
+        .service(at("/", "GET, HEAD").route(web::get().to(home::page)).route(web::head().to(home::page)))
+        .service(
+            at("/openapi.json", "GET, HEAD").route(web::get().to(openapi::serve)).route(web::head().to(openapi::serve)),
+        )
+        .service(at("/healthz", "GET, HEAD").route(web::get().to(status::alive)).route(web::head().to(status::alive)))
+        .service(at("/readyz", "GET, HEAD").route(web::get().to(status::ready)).route(web::head().to(status::ready)))
+        .service(
+            at("/metrics", "GET, HEAD").route(web::get().to(status::metrics)).route(web::head().to(status::metrics)),
+        )
+        .default_service(web::to(unknown));
+}
+
+/// A path with all its methods; `allow` names them for a 405.
+fn resource(
+    path: &'static str,
+    allow: &'static str,
+    api: &web::Data<Api>,
+) -> Resource<
+    impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>
+    + use<>,
+> {
+    let refuse = move || async move { Err::<&str, _>(Problem::method_not_allowed(allow)) };
+    web::resource(path).wrap(Observe::new(path, api)).default_service(web::to(refuse))
+}
+
+async fn unknown(req: HttpRequest) -> Result<&'static str, Problem> {
+    Err(Problem::new(Code::NotFound, format!("there is nothing at {}", req.path())))
+}
+
+/// What browsers of other origins may do (§9); `*` among `origins` stands for every origin.
+pub fn cors(origins: &[String]) -> Cors {
+    let mut cors = Cors::default()
+        .allowed_methods(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+        .allowed_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::IF_MATCH,
+            header::IF_NONE_MATCH,
+            header::HeaderName::from_static("last-event-id"),
+            header::HeaderName::from_static(extract::CLIENT_HEADER),
+        ])
+        .expose_headers([header::ETAG, header::LINK, header::LOCATION, header::LAST_MODIFIED, header::RETRY_AFTER])
+        .max_age(3600);
+    for origin in origins {
+        cors = if origin == "*" { cors.allow_any_origin().send_wildcard() } else { cors.allowed_origin(origin) };
+    }
+    cors
+}

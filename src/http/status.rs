@@ -1,0 +1,45 @@
+//! How the server is: for load balancers and Prometheus (PROTOCOL.md §9).
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::problem::Problem;
+use super::wire::schema;
+use super::{Api, answer, metrics, query};
+
+const OPEN_METRICS: HeaderValue =
+    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+
+/// The process lives.
+#[utoipa::path(get, path = "/healthz", tag = "status",
+    responses((status = 200, description = "It does", body = schema::Health), schema::Refusals))]
+pub async fn alive(req: HttpRequest) -> Result<HttpResponse, Problem> {
+    query::none(req.query_string())?;
+    Ok(answer::json(StatusCode::OK).body(r#"{"status":"ok"}"#))
+}
+
+/// The store answers.
+#[utoipa::path(get, path = "/readyz", tag = "status",
+    responses((status = 200, description = "It does", body = schema::Health), schema::Refusals))]
+pub async fn ready(req: HttpRequest, api: web::Data<Api>) -> Result<HttpResponse, Problem> {
+    query::none(req.query_string())?;
+    api.store.ready().await?;
+    Ok(answer::json(StatusCode::OK).body(r#"{"status":"ready"}"#))
+}
+
+/// What the server counts, for Prometheus.
+#[utoipa::path(get, path = "/metrics", tag = "status",
+    responses(
+        (status = 200, description = "In the OpenMetrics text format",
+            content((String = "application/openmetrics-text; version=1.0.0; charset=utf-8"))),
+        schema::Refusals,
+    ))]
+pub async fn metrics(req: HttpRequest, api: web::Data<Api>) -> Result<HttpResponse, Problem> {
+    query::none(req.query_string())?;
+    let spaces = api.store.spaces(None, metrics::SPACES).await?;
+    let text = api.metrics.to_text(spaces.iter().map(|state| &**state), api.feed.subscribers());
+    let text = text.map_err(|error| Problem::internal(&error))?;
+    let mut response = answer::revalidated(StatusCode::OK);
+    Ok(response.insert_header((header::CONTENT_TYPE, OPEN_METRICS)).body(text))
+}

@@ -1,0 +1,612 @@
+//! Schemas for the OpenAPI document: parameters, bodies that are read or written by hand, and the errors that many
+//! routes share. A test reads what the writers write back as these shapes.
+
+#![expect(dead_code, reason = "these types describe; values of them exist in tests only")]
+
+use serde::Deserialize;
+use utoipa::{IntoParams, IntoResponses, ToSchema};
+
+/// The path of a space.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct SpacePath {
+    /// The space: `[a-z0-9][a-z0-9_-]{0,62}`.
+    #[param(pattern = "^[a-z0-9][a-z0-9_-]{0,62}$", example = "demo")]
+    space: String,
+}
+
+/// The path of a collection.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct CollectionPath {
+    /// The space: `[a-z0-9][a-z0-9_-]{0,62}`.
+    #[param(pattern = "^[a-z0-9][a-z0-9_-]{0,62}$", example = "demo")]
+    space: String,
+    /// The collection, by the same rule.
+    #[param(pattern = "^[a-z0-9][a-z0-9_-]{0,62}$", example = "todos")]
+    collection: String,
+}
+
+/// The path of a record.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct RecordPath {
+    /// The space: `[a-z0-9][a-z0-9_-]{0,62}`.
+    #[param(pattern = "^[a-z0-9][a-z0-9_-]{0,62}$", example = "demo")]
+    space: String,
+    /// The collection, by the same rule.
+    #[param(pattern = "^[a-z0-9][a-z0-9_-]{0,62}$", example = "todos")]
+    collection: String,
+    /// The id, percent-encoded: 1 to 256 bytes of UTF-8 without control characters; not `.` or `..`.
+    #[param(example = "src/main.rs")]
+    id: String,
+}
+
+/// Who asks.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct ClientHeader {
+    /// The client's name for itself: 1 to 128 visible ASCII characters.
+    #[param(rename = "Strandline-Client", max_length = 128, pattern = "^[!-~]+$")]
+    client: Option<String>,
+}
+
+/// What a pull asks for.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ChangesQuery {
+    /// A cursor, a bare revision, an RFC 3339 time, or `now`; absent for an initial sync.
+    #[param(example = "k3f9q2.2149")]
+    since: Option<String>,
+    /// Changes a page, 1000 by default; not with NDJSON.
+    #[param(minimum = 1, maximum = 10_000)]
+    limit: Option<u64>,
+    /// Comma-separated names; absent means all.
+    #[param(example = "todos,lists")]
+    collections: Option<String>,
+    /// Seconds to hold the request open while there is nothing new; not with NDJSON.
+    #[param(maximum = 60)]
+    wait: Option<u64>,
+}
+
+/// What a client of the feed holds.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct ChangesHeaders {
+    /// The tag of the answer that the client holds.
+    #[param(rename = "If-None-Match")]
+    if_none_match: Option<String>,
+    /// For event streams: the id of the last event seen. It overrides `since`.
+    #[param(rename = "Last-Event-ID")]
+    last_event_id: Option<String>,
+}
+
+/// What a client holds.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct IfNoneMatch {
+    /// The tag of the answer that the client holds.
+    #[param(rename = "If-None-Match")]
+    if_none_match: Option<String>,
+}
+
+/// What a reader of a record holds.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct ReadConditions {
+    /// The tag of the record that the client holds.
+    #[param(rename = "If-None-Match")]
+    if_none_match: Option<String>,
+    /// As of when the client holds it; ignored beside `If-None-Match`.
+    #[param(rename = "If-Modified-Since")]
+    if_modified_since: Option<String>,
+}
+
+/// What must hold for a write.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct WriteConditions {
+    /// The record is live with one of these tags.
+    #[param(rename = "If-Match", example = "\"2150\"")]
+    if_match: Option<String>,
+    /// The record is live with none of these tags; `*` for any.
+    #[param(rename = "If-None-Match", example = "*")]
+    if_none_match: Option<String>,
+    /// The record has not changed since then; ignored beside `If-Match`.
+    #[param(rename = "If-Unmodified-Since")]
+    if_unmodified_since: Option<String>,
+}
+
+/// Which part of a list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ListQuery {
+    /// Items a page, 1000 by default.
+    #[param(minimum = 1, maximum = 10_000)]
+    limit: Option<u64>,
+    /// The `after` of the page before.
+    after: Option<String>,
+}
+
+/// Which part of a manifest.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ManifestQuery {
+    /// Comma-separated names; absent means all.
+    #[param(example = "todos,lists")]
+    collections: Option<String>,
+    /// The first revision asked for.
+    from: Option<u64>,
+    /// The last revision asked for.
+    to: Option<u64>,
+}
+
+/// A record as it travels.
+#[derive(Deserialize, ToSchema)]
+#[cfg_attr(test, serde(deny_unknown_fields))]
+pub struct Change {
+    /// The record's collection.
+    #[schema(example = "todos")]
+    collection: String,
+    /// The record's id there.
+    id: String,
+    /// The revision of its latest change.
+    rev: u64,
+    /// The server's time of that change, in UTC with microseconds.
+    #[schema(format = DateTime)]
+    modified_at: String,
+    /// Whether it is a tombstone.
+    deleted: bool,
+    /// The data as it was written; absent from a tombstone.
+    #[schema(value_type = Option<Object>)]
+    data: Option<serde_json::Value>,
+}
+
+/// The server's record in a conflict: a change, or where there is none its name with `rev` null.
+#[derive(ToSchema)]
+#[cfg_attr(test, derive(Deserialize), serde(deny_unknown_fields))]
+pub struct ServerRecord {
+    /// The record's collection.
+    collection: String,
+    /// The record's id there.
+    id: String,
+    /// The revision of its latest change; null where there is no record.
+    #[schema(required)]
+    rev: Option<u64>,
+    /// The time of that change; absent where there is no record.
+    #[schema(format = DateTime)]
+    modified_at: Option<String>,
+    /// Whether it is a tombstone, or nothing.
+    deleted: bool,
+    /// The data as it was written; absent from a tombstone.
+    #[schema(value_type = Option<Object>)]
+    data: Option<serde_json::Value>,
+}
+
+/// A page of changes in ascending order of revision.
+#[derive(ToSchema)]
+#[cfg_attr(test, derive(Deserialize), serde(deny_unknown_fields))]
+pub struct Page {
+    /// Each record once, in its latest state.
+    changes: Vec<Change>,
+    /// What to send as the next `since`.
+    #[schema(example = "k3f9q2.2151")]
+    cursor: String,
+    /// Whether to ask again at once.
+    has_more: bool,
+    /// The space's newest revision.
+    head: u64,
+    /// The newest purged tombstone among the collections asked for.
+    horizon: u64,
+    /// When the compactor could leave this cursor behind, at the earliest; null for never.
+    #[schema(required, format = DateTime)]
+    valid_until: Option<String>,
+    /// Live records at the cursor; absent while `has_more` is true.
+    count: Option<u64>,
+    /// The checksum of their revisions; absent while `has_more` is true.
+    #[schema(example = "9f86d081884c7d65")]
+    checksum: Option<String>,
+}
+
+/// One line of a stream of changes.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum ChangeLine {
+    /// A change.
+    Change(Change),
+    /// A checkpoint: everything before it is covered. The last line has more than its cursor.
+    Checkpoint(Checkpoint),
+}
+
+/// A place at which a broken stream resumes.
+#[derive(Deserialize, ToSchema)]
+#[cfg_attr(test, serde(deny_unknown_fields))]
+pub struct Checkpoint {
+    /// What to send as `since`.
+    cursor: String,
+    /// On the last line: whether more is to be had.
+    has_more: Option<bool>,
+    /// On the last line: the space's newest revision.
+    head: Option<u64>,
+    /// On the last line: the newest purged tombstone among the collections asked for.
+    horizon: Option<u64>,
+    /// On the last line, when `has_more` is false: live records at the cursor.
+    count: Option<u64>,
+    /// On the last line, when `has_more` is false: the checksum of their revisions.
+    checksum: Option<String>,
+}
+
+/// A client's edits.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Push {
+    /// Each record at most once.
+    changes: Vec<ProposedChange>,
+    /// The client's own cursor.
+    cursor: Option<String>,
+    /// The collections that the cursor was earned over.
+    collections: Option<Vec<String>>,
+    /// The push's number among those of this client; it needs the header `Strandline-Client`.
+    #[schema(minimum = 1)]
+    seq: Option<u64>,
+    /// Apply all or nothing.
+    #[schema(default = false)]
+    atomic: Option<bool>,
+}
+
+/// One edit: exactly one of `data`, `patch` and `deleted`.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProposedChange {
+    /// The record's collection.
+    collection: String,
+    /// The record's id there.
+    #[schema(min_length = 1, max_length = 256)]
+    id: String,
+    /// Up to which revision the client had seen the record; absent for a new one, `"*"` for unconditionally.
+    base_rev: Option<BaseRev>,
+    /// The whole record.
+    #[schema(value_type = Option<Object>)]
+    data: Option<serde_json::Value>,
+    /// A JSON merge patch of what the server has.
+    #[schema(value_type = Option<Object>)]
+    patch: Option<serde_json::Value>,
+    /// Only ever true.
+    deleted: Option<bool>,
+}
+
+/// What the client had seen.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum BaseRev {
+    /// Everything up to this revision.
+    Revision(u64),
+    /// `"*"`
+    Unconditional(String),
+}
+
+/// What became of a push.
+#[derive(ToSchema)]
+#[cfg_attr(test, derive(Deserialize), serde(deny_unknown_fields))]
+pub struct PushAnswer {
+    /// One a change, in order.
+    results: Vec<PushResult>,
+    /// The head before it.
+    previous_head: u64,
+    /// The head after it.
+    head: u64,
+    /// What the client's cursor becomes; null where the space does not exist.
+    #[schema(required)]
+    cursor: Option<String>,
+    /// Whether it had been applied before.
+    duplicate: bool,
+}
+
+/// What became of one change.
+#[derive(ToSchema)]
+#[cfg_attr(test, derive(Deserialize), serde(deny_unknown_fields))]
+pub struct PushResult {
+    /// The record's collection.
+    collection: String,
+    /// The record's id there.
+    id: String,
+    /// What was done.
+    status: PushStatus,
+    /// The record's revision, of `applied` and `unchanged`; null where there is no record.
+    rev: Option<u64>,
+    /// The time of that revision.
+    #[schema(format = DateTime)]
+    modified_at: Option<String>,
+    /// The server's record, of a `conflict`.
+    record: Option<ServerRecord>,
+    /// The limit that was broken, of `rejected`.
+    problem: Option<Rejection>,
+}
+
+/// What was done with a change.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PushStatus {
+    /// It took a revision.
+    Applied,
+    /// The record was that way already.
+    Unchanged,
+    /// The server's record stays.
+    Conflict,
+    /// A limit is broken.
+    Rejected,
+    /// It would have been applied, but the push was atomic.
+    NotApplied,
+}
+
+/// Why a change alone was not taken.
+#[derive(ToSchema)]
+#[cfg_attr(test, derive(Deserialize), serde(deny_unknown_fields))]
+pub struct Rejection {
+    /// `too_large`
+    #[schema(example = "too_large")]
+    code: String,
+    /// Which limit, and its value.
+    detail: String,
+}
+
+/// The exact set of live revisions.
+#[derive(ToSchema)]
+#[cfg_attr(test, derive(Deserialize), serde(deny_unknown_fields))]
+pub struct Manifest {
+    /// The present epoch.
+    epoch: String,
+    /// Becomes the replica's cursor; absent when `from` or `to` was given.
+    cursor: Option<String>,
+    /// The space's newest revision.
+    head: u64,
+    /// The newest purged tombstone among the collections asked for.
+    horizon: u64,
+    /// How many revisions.
+    count: u64,
+    /// Their checksum.
+    checksum: String,
+    /// Alternating `skip, take` counts, starting after revision 0.
+    #[schema(example = json!([0, 50, 3, 100]))]
+    runs: Vec<u64>,
+}
+
+/// Which records to fetch.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Fetch {
+    /// Alternating `skip, take` counts, starting after revision 0.
+    #[schema(example = json!([0, 50, 3, 100]))]
+    runs: Vec<u64>,
+    /// The collections; absent means all.
+    collections: Option<Vec<String>>,
+    /// Records a page, 1000 by default; not with NDJSON.
+    #[schema(minimum = 1, maximum = 10_000)]
+    limit: Option<u64>,
+    /// The `next` of the page before.
+    from: Option<u64>,
+}
+
+/// A page of live records in order of revision.
+#[derive(ToSchema)]
+#[cfg_attr(test, derive(Deserialize), serde(deny_unknown_fields))]
+pub struct Fetched {
+    /// The records; one that was superseded meanwhile is absent.
+    changes: Vec<Change>,
+    /// Whether to ask again, with `from`.
+    has_more: bool,
+    /// Where the next page begins.
+    #[schema(required)]
+    next: Option<u64>,
+}
+
+/// One line of a stream of records.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum FetchLine {
+    /// A record.
+    Record(Change),
+    /// The last line.
+    End(FetchEnd),
+}
+
+/// The last line of a stream of records.
+#[derive(Deserialize, ToSchema)]
+pub struct FetchEnd {
+    /// Always true.
+    end: bool,
+    /// How many records there were.
+    count: u64,
+}
+
+/// A page of a collection's live records in order of id, by bytes.
+#[derive(ToSchema)]
+pub struct RecordList {
+    /// The records.
+    records: Vec<Change>,
+    /// What to send as `after` for the next page; null on the last one.
+    #[schema(required)]
+    after: Option<String>,
+}
+
+/// How the server is.
+#[derive(ToSchema)]
+pub struct Health {
+    /// `ok` or `ready`.
+    status: String,
+}
+
+/// An error (RFC 9457).
+#[derive(ToSchema)]
+#[cfg_attr(test, derive(Deserialize))]
+pub struct Problem {
+    /// `urn:strandline:problem:<code>`
+    #[schema(example = "urn:strandline:problem:invalid_request")]
+    r#type: String,
+    /// The stable word for this kind of error.
+    #[schema(example = "invalid_request")]
+    code: String,
+    /// The kind of error in words.
+    title: String,
+    /// The status again.
+    status: u16,
+    /// What is the matter here.
+    detail: String,
+    /// Of an `internal` error: the id under which the log has it.
+    id: Option<String>,
+}
+
+/// No delta leads on from the client's position.
+#[derive(ToSchema)]
+#[cfg_attr(test, derive(Deserialize), serde(deny_unknown_fields))]
+pub struct ResyncProblem {
+    /// `urn:strandline:problem:resync_required`
+    r#type: String,
+    /// `resync_required`
+    code: String,
+    /// The kind of error in words.
+    title: String,
+    /// 410
+    status: u16,
+    /// What is the matter here.
+    detail: String,
+    /// The first of these that holds: `epoch`, `ahead`, `scope`, `purged`.
+    #[schema(example = "purged")]
+    reason: String,
+    /// The present epoch.
+    epoch: String,
+    /// The space's newest revision.
+    head: u64,
+    /// The horizon that counts for the collections asked for.
+    horizon: u64,
+    /// Up to here, what the client holds is still this history.
+    shared_rev: u64,
+    /// Where the repair begins.
+    #[schema(example = "/v1/spaces/demo/manifest")]
+    manifest: String,
+}
+
+/// There is no live record.
+#[derive(ToSchema)]
+pub struct DeletedProblem {
+    /// `urn:strandline:problem:not_found`
+    r#type: String,
+    /// `not_found`
+    code: String,
+    /// The kind of error in words.
+    title: String,
+    /// 404
+    status: u16,
+    /// What is the matter here.
+    detail: String,
+    /// Of a tombstone: its revision.
+    rev: Option<u64>,
+    /// Of a tombstone: its time.
+    #[schema(format = DateTime)]
+    modified_at: Option<String>,
+}
+
+/// The record is not as the request's conditions say.
+#[derive(ToSchema)]
+pub struct PreconditionProblem {
+    /// `urn:strandline:problem:precondition_failed`
+    r#type: String,
+    /// `precondition_failed`
+    code: String,
+    /// The kind of error in words.
+    title: String,
+    /// 412
+    status: u16,
+    /// What is the matter here.
+    detail: String,
+    /// The server's record.
+    record: ServerRecord,
+}
+
+/// An atomic push that was refused.
+#[derive(ToSchema)]
+pub struct PushRefused {
+    /// `urn:strandline:problem:push_refused`
+    r#type: String,
+    /// `push_refused`
+    code: String,
+    /// The kind of error in words.
+    title: String,
+    /// 409
+    status: u16,
+    /// What is the matter here.
+    detail: String,
+    /// One a change, in order; what would have been applied says `not_applied`.
+    results: Vec<PushResult>,
+    /// The head before it.
+    previous_head: u64,
+    /// The head, the same.
+    head: u64,
+}
+
+/// What any route may answer.
+#[derive(IntoResponses)]
+pub enum Refusals {
+    /// `invalid_request` or `invalid_cursor`: what is wrong, and where
+    #[response(status = 400, content_type = "application/problem+json")]
+    Invalid(Problem),
+    /// `internal`: the log says more under the same id
+    #[response(status = 500, content_type = "application/problem+json")]
+    Internal(Problem),
+    /// `unavailable`: try again after `Retry-After` seconds
+    #[response(status = 503, content_type = "application/problem+json", headers(("Retry-After" = u64, description = "Seconds")))]
+    Unavailable(Problem),
+}
+
+/// What a route on a space that must exist may answer.
+#[derive(IntoResponses)]
+pub enum UnknownSpace {
+    /// `not_found`: there is no such space
+    #[response(status = 404, content_type = "application/problem+json")]
+    NotFound(Problem),
+}
+
+/// What a route that looks at `Accept` may answer.
+#[derive(IntoResponses)]
+pub enum NoAcceptableForm {
+    /// `not_acceptable`: no form of the answer is acceptable
+    #[response(status = 406, content_type = "application/problem+json")]
+    NotAcceptable(Problem),
+}
+
+/// What a route that takes a body may answer.
+#[derive(IntoResponses)]
+pub enum BodyRefusals {
+    /// `too_large`: which limit, and its value
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(Problem),
+    /// `unsupported_media_type`: the detail says what to send
+    #[response(status = 415, content_type = "application/problem+json")]
+    UnsupportedMediaType(Problem),
+}
+
+/// What a route that writes may answer.
+#[derive(IntoResponses)]
+pub enum WriteRefusals {
+    /// `storage_full`: nothing was applied, reads go on
+    #[response(status = 507, content_type = "application/problem+json")]
+    StorageFull(Problem),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{page, push_answer};
+    use super::*;
+    use crate::http::problem::Problem as Refusal;
+
+    #[test]
+    fn what_is_written_has_the_shapes_described() {
+        let written = page::tests::page();
+        serde_json::from_slice::<Page>(&page::to_json(&written)).unwrap();
+        let lines = String::from_utf8(page::to_lines(&written, true)).unwrap();
+        assert_eq!(lines.lines().map(|line| serde_json::from_str::<ChangeLine>(line).unwrap()).count(), 3);
+        let (answer, subjects) = push_answer::tests::answer();
+        serde_json::from_slice::<PushAnswer>(&push_answer::to_json(&answer, &subjects)).unwrap();
+        serde_json::from_slice::<Problem>(&Refusal::invalid("no").to_json()).unwrap();
+    }
+}

@@ -1,0 +1,180 @@
+//! Spaces, their retention, and compaction (PROTOCOL.md §2, §7).
+
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+
+use crate::domain::{Cursor, Retention, RetentionPolicy, SpaceState};
+use crate::store::Purged;
+
+/// A space: "what revision should I have?"
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Space {
+    /// Its name.
+    #[schema(example = "demo")]
+    pub space: String,
+    /// Names its unbroken history.
+    #[schema(example = "k3f9q2")]
+    pub epoch: String,
+    /// Its newest revision; 0 when nothing was ever written.
+    pub head: u64,
+    /// The revision of the newest tombstone ever purged; 0 when none was.
+    pub horizon: u64,
+    /// The whole cursor of the head.
+    #[schema(example = "k3f9q2.2151")]
+    pub cursor: String,
+    /// Live records.
+    pub records: u64,
+    /// Deleted records that are still remembered.
+    pub tombstones: u64,
+    /// The checksum of the live records' revisions.
+    #[schema(example = "9f86d081884c7d65")]
+    pub checksum: String,
+    /// How long tombstones are remembered.
+    #[schema(example = "30d")]
+    pub retention: String,
+    /// When it was made.
+    #[schema(format = DateTime)]
+    pub created_at: String,
+    /// When its newest revision was written.
+    #[schema(format = DateTime)]
+    pub modified_at: String,
+}
+
+impl From<&SpaceState> for Space {
+    fn from(state: &SpaceState) -> Self {
+        let tally = state.tally(None);
+        Self {
+            space: state.name.to_string(),
+            epoch: state.epoch().to_string(),
+            head: state.head.get(),
+            horizon: tally.horizon.get(),
+            cursor: Cursor::whole(state.epoch(), state.head, None).to_string(),
+            records: tally.live,
+            tombstones: tally.tombstones,
+            checksum: tally.checksum.to_string(),
+            retention: state.policy.retention.to_string(),
+            created_at: state.created_at.to_string(),
+            modified_at: state.modified_at.to_string(),
+        }
+    }
+}
+
+/// A space's entity tag, without its quotes: everything in the answer that can change is in it.
+pub fn tag(state: &SpaceState) -> String {
+    let tally = state.tally(None);
+    let (epoch, head, retention) = (state.epoch(), state.head, state.policy.retention);
+    format!("{epoch}.{head}.{}.{}.{retention}", tally.horizon, tally.tombstones)
+}
+
+/// A page of the list of spaces.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SpaceList {
+    /// In order of name.
+    pub spaces: Vec<Space>,
+    /// What to send as `after` for the next page; null on the last one.
+    #[schema(required)]
+    pub after: Option<String>,
+}
+
+/// What a space is to be configured as.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SpaceSettings {
+    /// How long tombstones are remembered: a whole number and one of s, m, h, d and w, or `forever`.
+    #[schema(value_type = Option<String>, example = "30d")]
+    #[serde(default, deserialize_with = "retention")]
+    pub retention: Option<Retention>,
+}
+
+/// A space's rule for its tombstones.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RetentionRule {
+    /// Tombstones older than this are purged.
+    #[schema(example = "30d")]
+    pub retention: String,
+    /// Whether a tombstone that a known client still needs is kept beyond `retention`.
+    pub hold_for_clients: bool,
+    /// The age at which a hold ends.
+    #[schema(example = "180d")]
+    pub max_retention: String,
+}
+
+impl From<RetentionPolicy> for RetentionRule {
+    fn from(policy: RetentionPolicy) -> Self {
+        Self {
+            retention: policy.retention.to_string(),
+            hold_for_clients: policy.hold_for_clients,
+            max_retention: policy.max_retention.to_string(),
+        }
+    }
+}
+
+/// What a space's rule is to become.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionSettings {
+    /// Tombstones older than this are purged.
+    #[schema(value_type = String, example = "30d")]
+    #[serde(deserialize_with = "required_retention")]
+    pub retention: Retention,
+    /// Holding needs the client registry, which this version does not have: only false is accepted.
+    #[serde(default)]
+    pub hold_for_clients: Option<bool>,
+    /// The age at which a hold ends.
+    #[schema(value_type = Option<String>, example = "180d")]
+    #[serde(default, deserialize_with = "retention")]
+    pub max_retention: Option<Retention>,
+}
+
+/// What to purge now.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CompactOrder {
+    /// Tombstones older than this; the space's own retention when it is absent.
+    #[schema(value_type = Option<String>, example = "7d")]
+    #[serde(default, deserialize_with = "retention")]
+    pub older_than: Option<Retention>,
+    /// Only say what that would do.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Also what is held for clients. (This version holds nothing.)
+    #[serde(default)]
+    #[expect(dead_code, reason = "accepted, and without effect while nothing is held for clients")]
+    pub force: bool,
+}
+
+/// What a purge did, or would do.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Compaction {
+    /// Tombstones.
+    pub purged: u64,
+    /// Bytes of their ids.
+    pub bytes: u64,
+    /// The space's horizon before.
+    pub horizon_before: u64,
+    /// The space's horizon after.
+    pub horizon: u64,
+    /// How many known clients are below the new horizon.
+    pub clients_behind: u64,
+}
+
+impl From<Purged> for Compaction {
+    fn from(purged: Purged) -> Self {
+        Self {
+            purged: purged.tombstones,
+            bytes: purged.bytes,
+            horizon_before: purged.horizon_before.get(),
+            horizon: purged.horizon.get(),
+            clients_behind: 0,
+        }
+    }
+}
+
+fn retention<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Retention>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| text.parse()).transpose().map_err(serde::de::Error::custom)
+}
+
+fn required_retention<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Retention, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+}
