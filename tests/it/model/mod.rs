@@ -6,13 +6,7 @@
 //!   scenario that breaks one.
 //!
 //! A failure prints its seed. `STRANDLINE_MODEL_SEED=… STRANDLINE_MODEL_CASES=…` plays the same scenarios again, or more.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    missing_docs,
-    reason = "a test that cannot go on panics, and a handful of revisions fits everywhere"
-)]
+#![allow(clippy::cast_possible_truncation, reason = "a handful of revisions fits everywhere")]
 
 mod answers;
 mod cursor;
