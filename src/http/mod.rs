@@ -15,7 +15,7 @@ mod home;
 mod limits;
 mod metrics;
 mod observe;
-pub mod openapi;
+mod openapi;
 mod problem;
 mod push;
 mod query;
