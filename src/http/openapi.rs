@@ -8,6 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use utoipa::OpenApi;
 
 use super::problem::Problem;
+use super::wire::schema;
 use super::{answer, changes, home, push, query, records, repair, retention, spaces, status};
 
 #[derive(OpenApi)]
@@ -27,6 +28,8 @@ use super::{answer, changes, home, push, query, records, repair, retention, spac
         retention::read, retention::configure, retention::compact,
         status::alive, status::ready, status::metrics, home::page, serve,
     ),
+    // Shared by many routes, where the macros do not look for it.
+    components(schemas(schema::Problem)),
     tags(
         (name = "pull", description = "What changed since X"),
         (name = "push", description = "A client's edits"),
@@ -51,8 +54,8 @@ static TEXT: LazyLock<Bytes> = LazyLock::new(|| {
 });
 
 /// This description.
-#[utoipa::path(get, path = "/openapi.json", tag = "status",
-    responses((status = 200, description = "OpenAPI 3.1", body = Object), super::wire::schema::Refusals))]
+#[utoipa::path(get, path = "/openapi.json", operation_id = "openapi", tag = "status",
+    responses((status = 200, description = "OpenAPI 3.1", body = Object), schema::Refusals))]
 pub async fn serve(req: HttpRequest) -> Result<HttpResponse, Problem> {
     query::none(req.query_string())?;
     Ok(answer::json(StatusCode::OK).body(TEXT.clone()))

@@ -12,7 +12,7 @@ const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
 /// The process lives.
-#[utoipa::path(get, path = "/healthz", tag = "status",
+#[utoipa::path(get, path = "/healthz", operation_id = "healthz", tag = "status",
     responses((status = 200, description = "It does", body = schema::Health), schema::Refusals))]
 pub async fn alive(req: HttpRequest) -> Result<HttpResponse, Problem> {
     query::none(req.query_string())?;
@@ -20,7 +20,7 @@ pub async fn alive(req: HttpRequest) -> Result<HttpResponse, Problem> {
 }
 
 /// The store answers.
-#[utoipa::path(get, path = "/readyz", tag = "status",
+#[utoipa::path(get, path = "/readyz", operation_id = "readyz", tag = "status",
     responses((status = 200, description = "It does", body = schema::Health), schema::Refusals))]
 pub async fn ready(req: HttpRequest, api: web::Data<Api>) -> Result<HttpResponse, Problem> {
     query::none(req.query_string())?;
@@ -29,7 +29,7 @@ pub async fn ready(req: HttpRequest, api: web::Data<Api>) -> Result<HttpResponse
 }
 
 /// What the server counts, for Prometheus.
-#[utoipa::path(get, path = "/metrics", tag = "status",
+#[utoipa::path(get, path = "/metrics", operation_id = "metrics", tag = "status",
     responses(
         (status = 200, description = "In the OpenMetrics text format",
             content((String = "application/openmetrics-text; version=1.0.0; charset=utf-8"))),
