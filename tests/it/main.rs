@@ -14,6 +14,7 @@ mod cli;
 mod contract;
 mod http_bodies;
 mod http_errors;
+mod http_program;
 mod http_pull;
 mod http_push;
 mod http_records;
