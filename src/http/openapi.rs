@@ -27,6 +27,7 @@ use super::{answer, changes, home, push, query, records, repair, retention, spac
         retention::read, retention::configure, retention::compact,
         status::alive, status::ready, status::metrics, home::page, serve,
     ),
+    components(schemas(super::wire::schema::Problem)),
     tags(
         (name = "pull", description = "What changed since X"),
         (name = "push", description = "A client's edits"),
@@ -51,7 +52,7 @@ static TEXT: LazyLock<Bytes> = LazyLock::new(|| {
 });
 
 /// This description.
-#[utoipa::path(get, path = "/openapi.json", tag = "status",
+#[utoipa::path(get, path = "/openapi.json", tag = "status", operation_id = "openapi",
     responses((status = 200, description = "OpenAPI 3.1", body = Object), super::wire::schema::Refusals))]
 pub async fn serve(req: HttpRequest) -> Result<HttpResponse, Problem> {
     query::none(req.query_string())?;
