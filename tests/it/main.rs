@@ -23,4 +23,5 @@ mod http_service;
 mod http_spaces;
 mod http_streams;
 mod layers;
+mod model;
 mod support;
