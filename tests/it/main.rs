@@ -12,6 +12,7 @@
 
 mod cli;
 mod contract;
+mod history;
 mod http_bodies;
 mod http_errors;
 mod http_pull;
