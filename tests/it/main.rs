@@ -12,6 +12,7 @@
 
 mod cli;
 mod contract;
+mod crash;
 mod history;
 mod http_bodies;
 mod http_errors;
@@ -24,5 +25,6 @@ mod http_service;
 mod http_spaces;
 mod http_streams;
 mod layers;
+mod lost;
 mod model;
 mod support;
