@@ -13,6 +13,8 @@
 mod cli;
 mod contract;
 mod crash;
+#[cfg(target_os = "linux")]
+mod disk;
 mod history;
 mod http_bodies;
 mod http_errors;
