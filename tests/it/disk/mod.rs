@@ -78,6 +78,13 @@ async fn assert_readable(link: &mut Link) {
     link.get("/records/todos?limit=3").await.unwrap().expect(200);
 }
 
+fn files(disk: &SmallDisk) -> Vec<String> {
+    let entries = std::fs::read_dir(disk.path()).unwrap();
+    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_refuses_writes_and_nothing_else() {
     let directory = tempfile::tempdir().unwrap();
@@ -125,6 +132,8 @@ async fn a_full_disk_refuses_writes_and_nothing_else() {
     assert_readable(&mut link).await;
     let full = space(&mut link).await;
     assert_eq!(full["epoch"], epoch);
+
+    assert_eq!(files(&disk), ["ballast", "s.db", "s.db-heads", "s.db-shm", "s.db-wal"], "drafts are left");
 
     ballast.remove();
     push(&mut link, &many).await.expect(200);
