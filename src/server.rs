@@ -20,8 +20,9 @@ use crate::store::Store;
 
 /// An idle connection is kept this long: longer than the usual interval of a client that polls each minute.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// A request that is under way at the shutdown may take this many seconds more.
-const SHUTDOWN_SECONDS: u64 = 30;
+/// A request that is under way at the shutdown may take this many seconds more. A stream to a reader that does not read
+/// takes them all.
+const SHUTDOWN_SECONDS: u64 = 10;
 
 /// How the server is to run.
 #[derive(Clone, Debug)]

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 
+use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::ServeArgs;
@@ -11,6 +12,9 @@ use crate::domain::SystemClock;
 use crate::feed::Feed;
 use crate::server::{self, Config};
 use crate::store::{self, DatabaseUrl, StoreError, StoreOptions};
+
+/// Connections that may wait to be accepted.
+const WAITING_CONNECTIONS: u32 = 2048;
 
 /// Why the server did not run, or ended badly.
 #[derive(Debug, thiserror::Error)]
@@ -96,7 +100,23 @@ fn listener(address: &str) -> Result<TcpListener, ServeError> {
     if let Some(exposed) = resolved.iter().find(|resolved| !resolved.ip().is_loopback()) {
         return Err(ServeError::Exposed(*exposed));
     }
-    TcpListener::bind(&*resolved).map_err(|source| ServeError::Bind { address: address.into(), source })
+    bind(&resolved).map_err(|source| ServeError::Bind { address: address.into(), source })
+}
+
+/// Binds the first of these that can be. Unlike the standard library's, its queue holds the crowd of clients that
+/// comes back after a restart.
+fn bind(addresses: &[SocketAddr]) -> std::io::Result<TcpListener> {
+    let mut failure = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);
+    for address in addresses {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A server that was restarted need not wait until the old connections are forgotten.
+        socket.set_reuseaddr(true)?;
+        match socket.bind(*address).and_then(|()| socket.listen(WAITING_CONNECTIONS)?.into_std()) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
 }
 
 fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {

@@ -151,7 +151,7 @@ pub async fn create(
     let id = RecordId::from_stored(Uuid::now_v7().to_string());
     let on = OnRecord { space: at.space, collection: at.collection, id };
     // Nothing can be there yet; if something is, it is not to be lost.
-    let guard = Guard { if_none_match: Some(Tags::Any), ..Guard::default() };
+    let guard = Guard { if_none_match: Some(Tags::Any), ..conditions::guard(req.headers())? };
     write_guarded(&api, on, op, guard).await
 }
 

@@ -66,7 +66,8 @@ pub fn routes(api: &web::Data<Api>, config: &mut web::ServiceConfig) {
         .service(
             at("/metrics", "GET, HEAD").route(web::get().to(status::metrics)).route(web::head().to(status::metrics)),
         )
-        .default_service(web::to(unknown));
+        // All other paths are one route to the metrics: there is no end to them.
+        .default_service(web::to(unknown).wrap(Observe::new("unknown", api)));
 }
 
 /// A path with all its methods; `allow` names them for a 405.

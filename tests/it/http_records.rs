@@ -165,6 +165,8 @@ async fn a_record_made_by_post_gets_an_id_from_the_server() {
     assert_eq!((made.status, made.header("location")), (201, format!("{path}/{id}").as_str()));
     assert_eq!((id.len(), id.as_bytes()[14]), (36, b'7'), "a UUIDv7: {id}");
     assert_eq!(server.get(made.header("location")).await.json(), made.json());
+    let guarded = server.send("POST", path, &[("if-match", "*")], "{}").await;
+    guarded.problem(412, "precondition_failed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -61,6 +61,7 @@ async fn metrics_count_requests_pushes_pulls_and_resyncs() {
         "strandline_http_requests_total{method=\"GET\",route=\"/v1/spaces/{space}/changes\",status=\"304\"} 1",
         "strandline_http_requests_total{method=\"GET\",route=\"/v1/spaces/{space}/changes\",status=\"410\"} 1",
         "strandline_http_requests_total{method=\"POST\",route=\"/v1/spaces/{space}/push\",status=\"200\"} 2",
+        "strandline_http_requests_total{method=\"GET\",route=\"unknown\",status=\"404\"} 1",
         "strandline_http_request_seconds_count{route=\"/v1/spaces/{space}/push\"} 2",
         "strandline_pulls_total{kind=\"initial\"} 1",
         "strandline_pulls_total{kind=\"up_to_date\"} 1",

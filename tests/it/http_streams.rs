@@ -228,6 +228,18 @@ async fn a_slow_subscriber_gets_fewer_larger_events_and_costs_the_server_nothing
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_head_of_a_stream_leaves_the_connection_free() {
+    let server = Server::start().await;
+    server.write("a", &json!({})).await;
+    for accept in ["text/event-stream", "application/x-ndjson"] {
+        let head = format!("HEAD /v1/spaces/demo/changes HTTP/1.1\r\nhost: x\r\naccept: {accept}\r\n\r\n");
+        let next = "GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        let answers = server.raw(format!("{head}{next}").as_bytes()).await;
+        assert!(answers.contains(accept) && answers.ends_with("{\"status\":\"ok\"}"), "{answers}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_silent_feed_is_kept_alive_by_comments() {
     let server = Server::start().await;
     server.write("a", &json!({})).await;

@@ -7,10 +7,10 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, Bytes};
-use actix_web::{HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use futures_util::stream;
 use tokio::time::Instant;
 
@@ -47,11 +47,16 @@ enum Next {
     End,
 }
 
-pub async fn answer(api: &web::Data<Api>, request: PullRequest) -> Result<HttpResponse, Problem> {
+pub async fn answer(req: &HttpRequest, api: &web::Data<Api>, request: PullRequest) -> Result<HttpResponse, Problem> {
     // Before the first look: a commit between the look and the subscription would wake nobody.
     let subscription = api.feed.subscribe(&request.space);
     let first = api.store.pull(request.clone()).await?;
     api.metrics.count_pull(PullKind::Events);
+    let mut response = stream_headers(answer::revalidated(StatusCode::OK));
+    if req.method() == Method::HEAD {
+        // The events would be read, and thrown away, for as long as the connection lives.
+        return Ok(response.streaming(stream::empty::<Result<Bytes, Infallible>>()));
+    }
     let subscriber = Subscriber {
         api: Arc::clone(api),
         request,
@@ -59,7 +64,7 @@ pub async fn answer(api: &web::Data<Api>, request: PullRequest) -> Result<HttpRe
         next: Next::Answer(Box::new(first)),
         beat: Instant::now() + HEARTBEAT,
     };
-    Ok(stream_headers(answer::revalidated(StatusCode::OK)).streaming(stream::unfold(subscriber, next_event)))
+    Ok(response.streaming(stream::unfold(subscriber, next_event)))
 }
 
 fn stream_headers(mut response: HttpResponseBuilder) -> HttpResponseBuilder {

@@ -5,17 +5,17 @@
 
 use std::sync::Arc;
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, Bytes};
-use actix_web::{HttpResponse, ResponseError};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use futures_util::stream;
 
 use super::super::accept::NDJSON;
 use super::super::metrics::PullKind;
 use super::super::problem::Problem;
 use super::super::{Api, answer, wire};
-use super::page_tag;
+use super::{page_or_answer, tagged};
 use crate::domain::pull::{Page, PullRequest, Pulled};
 use crate::domain::{Rev, Since};
 
@@ -36,31 +36,25 @@ struct Stream {
     done: bool,
 }
 
-pub async fn answer(api: &web::Data<Api>, mut request: PullRequest) -> Result<HttpResponse, Problem> {
+pub async fn answer(
+    req: &HttpRequest,
+    api: &web::Data<Api>,
+    mut request: PullRequest,
+) -> Result<HttpResponse, Problem> {
     // The first step is taken here, so that what is wrong from the start has its proper status.
-    let page = match api.store.pull(request.clone()).await? {
-        Pulled::Page(page) => page,
-        Pulled::NotModified { epoch, head } => {
-            api.metrics.count_pull(PullKind::NotModified);
-            let mut response = answer::revalidated(StatusCode::NOT_MODIFIED);
-            response.insert_header((header::ETAG, answer::etag(page_tag((epoch, head)))));
-            return Ok(response.insert_header((header::VARY, HeaderValue::from_static("accept"))).finish());
-        }
-        Pulled::Resync(resync) => {
-            api.metrics.count_pull(PullKind::Resync);
-            api.metrics.count_resync(resync.reason);
-            return Err(Problem::resync(&request.space, request.collections.as_ref(), &resync));
-        }
+    let page = match page_or_answer(api, &request, api.store.pull(request.clone()).await?)? {
+        Ok(page) => page,
+        Err(answer) => return Ok(answer),
     };
     api.metrics.count_pull(PullKind::Lines);
-    let etag = answer::etag(page_tag((page.cursor.epoch, page.head)));
     request.held = None;
     request.upto = Some(page.head);
-    let stream = Stream { api: Arc::clone(api), request, upto: page.head, read: Some(page), done: false };
-    let mut response = answer::revalidated(StatusCode::OK);
+    let mut response = tagged(answer::revalidated(StatusCode::OK), (page.cursor.epoch, page.head));
     response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(NDJSON)));
-    response.insert_header((header::ETAG, etag));
-    response.insert_header((header::VARY, HeaderValue::from_static("accept")));
+    if req.method() == Method::HEAD {
+        return Ok(response.streaming(stream::empty::<Result<Bytes, Cut>>()));
+    }
+    let stream = Stream { api: Arc::clone(api), request, upto: page.head, read: Some(page), done: false };
     Ok(response.streaming(stream::try_unfold(stream, step)))
 }
 

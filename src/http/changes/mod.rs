@@ -4,16 +4,18 @@ mod events;
 mod lines;
 mod page;
 
-use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 
 use super::accept::{self, EVENTS, JSON, NDJSON};
 use super::extract::InSpace;
 use super::limits::{PAGE_BYTES, STREAM_BYTES, STREAM_ROWS};
+use super::metrics::PullKind;
 use super::problem::{Code, Problem};
 use super::wire::schema;
-use super::{Api, conditions, query};
-use crate::domain::pull::PullRequest;
+use super::{Api, answer, conditions, query};
+use crate::domain::pull::{Page, PullRequest, Pulled};
 use crate::domain::{Cursor, Epoch, Rev, Since, SpaceName};
 use crate::store::StoreError;
 
@@ -66,14 +68,14 @@ pub async fn changes(req: HttpRequest, at: InSpace, api: web::Data<Api>) -> Resu
         NDJSON => {
             request.held = held(&req, &api, &request.space).await?;
             (request.limit, request.max_bytes) = (STREAM_ROWS, STREAM_BYTES);
-            lines::answer(&api, request).await
+            lines::answer(&req, &api, request).await
         }
         EVENTS => {
             if let Some(cursor) = last_event_id(&req)? {
                 request.since = Since::Cursor(cursor);
             }
             request.max_bytes = STREAM_BYTES;
-            events::answer(&api, request).await
+            events::answer(&req, &api, request).await
         }
         _ => {
             let asked = page::Asked { limit: limit.map(|_| request.limit), wait };
@@ -119,4 +121,27 @@ async fn held(req: &HttpRequest, api: &Api, space: &SpaceName) -> Result<Option<
 /// The entity tag of an answer, without its quotes.
 fn page_tag((epoch, head): (Epoch, Rev)) -> String {
     format!("{epoch}.{head}")
+}
+
+/// The page of a pull; or the answer that stands in its place, or the problem.
+fn page_or_answer(api: &Api, request: &PullRequest, pulled: Pulled) -> Result<Result<Page, HttpResponse>, Problem> {
+    match pulled {
+        Pulled::Page(page) => Ok(Ok(page)),
+        Pulled::NotModified { epoch, head } => {
+            api.metrics.count_pull(PullKind::NotModified);
+            Ok(Err(tagged(answer::revalidated(StatusCode::NOT_MODIFIED), (epoch, head)).finish()))
+        }
+        Pulled::Resync(resync) => {
+            api.metrics.count_pull(PullKind::Resync);
+            api.metrics.count_resync(resync.reason);
+            Err(Problem::resync(&request.space, request.collections.as_ref(), &resync))
+        }
+    }
+}
+
+/// The headers of every form that has a tag.
+fn tagged(mut response: HttpResponseBuilder, present: (Epoch, Rev)) -> HttpResponseBuilder {
+    response.insert_header((header::ETAG, answer::etag(page_tag(present))));
+    response.insert_header((header::VARY, HeaderValue::from_static("accept")));
+    response
 }

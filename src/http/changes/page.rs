@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderValue};
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::http::header;
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use tokio::time::{Instant, timeout_at};
 
 use super::super::metrics::PullKind;
 use super::super::observe::Held;
 use super::super::problem::Problem;
 use super::super::{Api, answer, conditions, wire};
-use super::{held, page_tag};
+use super::{held, page_or_answer, page_tag, tagged};
 use crate::domain::pull::{Page, PullRequest, Pulled};
-use crate::domain::{Epoch, Progress, Rev, Since};
+use crate::domain::{Progress, Since};
 use crate::feed::Woken;
 use crate::store::StoreError;
 
@@ -37,18 +37,10 @@ pub async fn answer(
         request.held = held(req, api, &request.space).await?;
         api.store.pull(request.clone()).await?
     };
-    match pulled {
-        Pulled::Page(page) => Ok(page_answer(api, &request, &asked, &page)),
-        Pulled::NotModified { epoch, head } => {
-            api.metrics.count_pull(PullKind::NotModified);
-            Ok(tagged(answer::revalidated(StatusCode::NOT_MODIFIED), (epoch, head)).finish())
-        }
-        Pulled::Resync(resync) => {
-            api.metrics.count_pull(PullKind::Resync);
-            api.metrics.count_resync(resync.reason);
-            Err(Problem::resync(&request.space, request.collections.as_ref(), &resync))
-        }
-    }
+    Ok(match page_or_answer(api, &request, pulled)? {
+        Ok(page) => page_answer(api, &request, &asked, &page),
+        Err(answer) => answer,
+    })
 }
 
 /// Cursors under way, an initial sync and `now` are answered at once (§3).
@@ -95,12 +87,6 @@ fn page_answer(api: &Api, request: &PullRequest, asked: &Asked, page: &Page) -> 
         response.insert_header((header::LINK, next(request, asked, page)));
     }
     response.body(wire::page::to_json(page))
-}
-
-fn tagged(mut response: HttpResponseBuilder, present: (Epoch, Rev)) -> HttpResponseBuilder {
-    response.insert_header((header::ETAG, answer::etag(page_tag(present))));
-    response.insert_header((header::VARY, HeaderValue::from_static("accept")));
-    response
 }
 
 /// The link to the next page: the same question from the new cursor. Cursors and names have nothing to escape.

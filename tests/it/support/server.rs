@@ -229,7 +229,7 @@ impl Answer {
 
 /// A stream of server-sent events.
 pub struct EventStream {
-    chunks: futures_util::stream::BoxStream<'static, reqwest::Result<bytes::Bytes>>,
+    chunks: futures_util::stream::BoxStream<'static, reqwest::Result<actix_web::web::Bytes>>,
     text: String,
 }
 
