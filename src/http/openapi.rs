@@ -52,6 +52,9 @@ static TEXT: LazyLock<Bytes> = LazyLock::new(|| {
 });
 
 /// This description.
+///
+/// # Errors
+/// A 400 for a query: there is nothing to choose.
 #[utoipa::path(get, path = "/openapi.json", tag = "status", operation_id = "openapi",
     responses((status = 200, description = "OpenAPI 3.1", body = Object), super::wire::schema::Refusals))]
 pub async fn serve(req: HttpRequest) -> Result<HttpResponse, Problem> {

@@ -217,7 +217,7 @@ async fn a_slow_subscriber_gets_fewer_larger_events_and_costs_the_server_nothing
             pages += text.matches("event: changes").count();
             // Only what may still hold the mark.
             let from = text.len().saturating_sub(200);
-            let from = (from..).find(|at| text.is_char_boundary(*at)).unwrap();
+            let from = (from..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap();
             text = text.split_off(from);
         }
         pages
