@@ -18,7 +18,8 @@ pub const EVENTS: &str = "text/event-stream";
 /// A 406 that names the forms.
 pub fn choose<const N: usize>(headers: &HeaderMap, forms: [&'static str; N]) -> Result<&'static str, Problem> {
     let not_acceptable = || Problem::new(Code::NotAcceptable, format!("this resource comes as {}", forms.join(", ")));
-    let Some(accept) = joined(headers, &header::ACCEPT) else {
+    // An empty header says as little as none.
+    let Some(accept) = joined(headers, &header::ACCEPT).filter(|accept| items(accept).next().is_some()) else {
         return forms.first().copied().ok_or_else(not_acceptable);
     };
     let mut best = None;
@@ -121,6 +122,7 @@ mod tests {
     fn the_form_that_the_client_likes_best_is_chosen() {
         for (accept, form) in [
             (&[][..], Some(JSON)),
+            (&[""], Some(JSON)),
             (&["*/*"], Some(JSON)),
             (&["application/*"], Some(JSON)),
             (&["application/json"], Some(JSON)),

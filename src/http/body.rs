@@ -49,6 +49,11 @@ where
     P: FnOnce(&str) -> Result<T, Problem> + Send + 'static,
 {
     let coding = coding(req.headers())?;
+    // Before anything is read: the client need not send what will be refused.
+    let announced = req.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length: usize| length > limit) {
+        return Err(too_large(limit));
+    }
     let body = collect(payload, limit).await?;
     if !body.is_empty() {
         check_type(req, accepted)?;
@@ -110,9 +115,12 @@ fn coding(headers: &HeaderMap) -> Result<Coding, Problem> {
     let mut lines = headers.get_all(header::CONTENT_ENCODING);
     let coding = match (lines.next().map(|value| value.to_str().unwrap_or("?").trim()), lines.next()) {
         (None, _) => Some(Coding::Identity),
-        (Some(name), None) => [("identity", Coding::Identity), ("gzip", Coding::Gzip), ("zstd", Coding::Zstd)]
-            .into_iter()
-            .find_map(|(known, coding)| name.eq_ignore_ascii_case(known).then_some(coding)),
+        // `x-gzip` is another name for gzip (RFC 9110 §8.4.1.3).
+        (Some(name), None) => {
+            [("identity", Coding::Identity), ("gzip", Coding::Gzip), ("x-gzip", Coding::Gzip), ("zstd", Coding::Zstd)]
+                .into_iter()
+                .find_map(|(known, coding)| name.eq_ignore_ascii_case(known).then_some(coding))
+        }
         (Some(_), Some(_)) => None,
     };
     let refusal =

@@ -49,8 +49,13 @@ impl<'a> Iterator for TagList<'a> {
             }
             let (weak, item) = list.strip_prefix("W/").map_or((false, list), |item| (true, item));
             if let Some((text, rest)) = item.strip_prefix('"').and_then(|item| item.split_once('"')) {
-                self.rest = rest;
-                return Some(if weak { Tag::Weak(text) } else { Tag::Strong(text) });
+                let (behind, next) = rest.split_once(',').unwrap_or((rest, ""));
+                self.rest = next;
+                if behind.trim().is_empty() {
+                    return Some(if weak { Tag::Weak(text) } else { Tag::Strong(text) });
+                }
+                // What is not over after its closing quote is no tag.
+                continue;
             }
             let (item, rest) = item.split_once(',').unwrap_or((item, ""));
             self.rest = rest;
@@ -97,7 +102,8 @@ fn record_tags(headers: &HeaderMap, name: &HeaderName, counts: impl Fn(Tag<'_>) 
     for tag in tags(headers, name) {
         match tag.opaque() {
             None => return Some(Tags::Any),
-            Some(text) if counts(tag) => revs.extend(text.parse::<Rev>()),
+            // Tags are compared as text: `"07"` is not the tag of revision 7.
+            Some(text) if counts(tag) => revs.extend(text.parse::<Rev>().ok().filter(|rev| rev.to_string() == text)),
             Some(_) => {}
         }
     }
@@ -133,7 +139,7 @@ mod tests {
     #[test]
     fn a_list_of_tags_is_read_over_all_its_lines() {
         let headers = headers(&[
-            (header::IF_NONE_MATCH, r#""a", W/"b,c" ,, junk, "d"#),
+            (header::IF_NONE_MATCH, r#""a", W/"b,c" ,, junk, "x" y, "d"#),
             (header::IF_NONE_MATCH, r#"W/*, "e.1",*"#),
         ]);
         let read: Vec<_> = tags(&headers, &header::IF_NONE_MATCH).collect();
@@ -147,7 +153,9 @@ mod tests {
         let revs = |revs: &[u64]| Some(Tags::OneOf(revs.iter().map(|rev| Rev::new(*rev).unwrap()).collect()));
         let if_match = |text| guard(&headers(&[(header::IF_MATCH, text)])).unwrap().if_match;
         assert_eq!(if_match(r#""7", W/"8", "x""#), revs(&[7]));
-        assert_eq!(if_match("7"), revs(&[]));
+        for none in ["7", r#""07""#, r#""7" x"#, r#""7"x, "+7""#] {
+            assert_eq!(if_match(none), revs(&[]), "{none}");
+        }
         assert_eq!(if_match("*"), Some(Tags::Any));
         let if_none_match = |text| guard(&headers(&[(header::IF_NONE_MATCH, text)])).unwrap().if_none_match;
         assert_eq!(if_none_match(r#"W/"8""#), revs(&[8]));

@@ -136,7 +136,8 @@ fn id_in(path: &str) -> Result<RecordId, Problem> {
     RecordId::new(id).map_err(|fault| Problem::name("the id", fault))
 }
 
-fn escapes_are_whole(raw: &str) -> bool {
+/// Whether every % is followed by two hex digits.
+pub fn escapes_are_whole(raw: &str) -> bool {
     let hex = |digit: Option<u8>| digit.is_some_and(|digit| digit.is_ascii_hexdigit());
     let mut bytes = raw.bytes();
     while let Some(byte) = bytes.next() {

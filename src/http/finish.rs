@@ -12,8 +12,8 @@ use std::task::{Context, Poll, ready as poll_ready};
 use actix_http::encoding::Encoder;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{self, ContentEncoding, HeaderMap, HeaderValue};
+use actix_web::http::{ConnectionType, StatusCode, Version};
 use actix_web::{Error, ResponseError};
 use pin_project_lite::pin_project;
 
@@ -116,6 +116,16 @@ fn explained(answer: ServiceResponse) -> ServiceResponse {
 }
 
 fn compressed(answer: ServiceResponse) -> ServiceResponse {
+    // A client of HTTP/1.0 cannot read chunks: what has no length ends with the connection.
+    if answer.request().version() < Version::HTTP_11 {
+        return answer.map_body(|head, body| {
+            if matches!(body.size(), BodySize::Stream) {
+                head.no_chunking(true);
+                head.set_connection_type(ConnectionType::Close);
+            }
+            body
+        });
+    }
     if !worth_it(&answer) {
         return answer;
     }

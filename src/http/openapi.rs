@@ -54,7 +54,10 @@ static TEXT: LazyLock<Bytes> = LazyLock::new(|| {
 });
 
 /// This description.
-#[utoipa::path(get, path = "/openapi.json", operation_id = "openapi", tag = "status",
+///
+/// # Errors
+/// A 400 for a query: there is nothing to choose.
+#[utoipa::path(get, path = "/openapi.json", tag = "status", operation_id = "openapi",
     responses((status = 200, description = "OpenAPI 3.1", body = Object), schema::Refusals))]
 pub async fn serve(req: HttpRequest) -> Result<HttpResponse, Problem> {
     query::none(req.query_string())?;

@@ -48,6 +48,9 @@ fn decode(text: &str) -> Result<Cow<'_, str>, Problem> {
     if !text.contains(['%', '+']) {
         return Ok(Cow::Borrowed(text));
     }
+    if !super::extract::escapes_are_whole(text) {
+        return Err(Problem::invalid("the query has a % that two hex digits do not follow"));
+    }
     let spaced = text.replace('+', " ");
     let decoded = percent_decode_str(&spaced).decode_utf8();
     let decoded = decoded.map_err(|_| Problem::invalid("the query is not UTF-8 once its %-escapes are decoded"))?;
@@ -98,6 +101,7 @@ mod tests {
             ("since", ""),
             ("=1", "\"\" is unknown"),
             ("since=%ff", "not UTF-8"),
+            ("since=%zz", "two hex digits"),
             ("%ff=1", "not UTF-8"),
             ("since=1&x", "\"x\" is unknown"),
         ] {

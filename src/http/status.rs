@@ -8,11 +8,12 @@ use super::problem::Problem;
 use super::wire::schema;
 use super::{Api, answer, metrics, query};
 
-const OPEN_METRICS: HeaderValue =
-    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+/// The text is the same in both: Prometheus's older format takes the closing `# EOF` for a comment.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const PLAIN: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The process lives.
-#[utoipa::path(get, path = "/healthz", operation_id = "healthz", tag = "status",
+#[utoipa::path(get, path = "/healthz", tag = "status", operation_id = "healthz",
     responses((status = 200, description = "It does", body = schema::Health), schema::Refusals))]
 pub async fn alive(req: HttpRequest) -> Result<HttpResponse, Problem> {
     query::none(req.query_string())?;
@@ -20,7 +21,7 @@ pub async fn alive(req: HttpRequest) -> Result<HttpResponse, Problem> {
 }
 
 /// The store answers.
-#[utoipa::path(get, path = "/readyz", operation_id = "readyz", tag = "status",
+#[utoipa::path(get, path = "/readyz", tag = "status", operation_id = "readyz",
     responses((status = 200, description = "It does", body = schema::Health), schema::Refusals))]
 pub async fn ready(req: HttpRequest, api: web::Data<Api>) -> Result<HttpResponse, Problem> {
     query::none(req.query_string())?;
@@ -29,10 +30,13 @@ pub async fn ready(req: HttpRequest, api: web::Data<Api>) -> Result<HttpResponse
 }
 
 /// What the server counts, for Prometheus.
-#[utoipa::path(get, path = "/metrics", operation_id = "metrics", tag = "status",
+#[utoipa::path(get, path = "/metrics", tag = "status", operation_id = "metrics",
     responses(
-        (status = 200, description = "In the OpenMetrics text format",
-            content((String = "application/openmetrics-text; version=1.0.0; charset=utf-8"))),
+        (status = 200, description = "In the text format of Prometheus, by `Accept` as OpenMetrics",
+            content(
+                (String = "text/plain; version=0.0.4; charset=utf-8"),
+                (String = "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+            )),
         schema::Refusals,
     ))]
 pub async fn metrics(req: HttpRequest, api: web::Data<Api>) -> Result<HttpResponse, Problem> {
@@ -40,6 +44,9 @@ pub async fn metrics(req: HttpRequest, api: web::Data<Api>) -> Result<HttpRespon
     let spaces = api.store.spaces(None, metrics::SPACES).await?;
     let text = api.metrics.to_text(spaces.iter().map(|state| &**state), api.feed.subscribers());
     let text = text.map_err(|error| Problem::internal(&error))?;
+    let asked = req.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let form = if asked.contains("application/openmetrics-text") { OPEN_METRICS } else { PLAIN };
     let mut response = answer::revalidated(StatusCode::OK);
-    Ok(response.insert_header((header::CONTENT_TYPE, OPEN_METRICS)).body(text))
+    response.insert_header((header::VARY, HeaderValue::from_static("accept")));
+    Ok(response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(form))).body(text))
 }

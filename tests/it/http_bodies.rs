@@ -138,3 +138,12 @@ async fn what_is_small_or_live_is_sent_as_it_is() {
     let answer = server.get_with("/v1/spaces/demo/changes", &[all, ("if-none-match", &tag)]).await;
     assert_eq!((answer.status, answer.header("content-encoding")), (304, ""));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_announces_too_much_is_refused_before_it_is_sent() {
+    let server = Server::start().await;
+    let head = "POST /v1/spaces/demo/push HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+                Content-Type: application/json\r\nContent-Length: 999999999\r\n\r\n";
+    let answer = server.raw(head.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("\"code\":\"too_large\""), "{answer}");
+}

@@ -135,6 +135,10 @@ async fn a_guarded_write_happens_only_if_the_record_is_as_it_should_be() {
     let nothing = server.send("PUT", "/v1/spaces/demo/records/todos/b", &[("if-match", "*")], "{}").await;
     let record = json!({"collection": "todos", "id": "b", "rev": null, "deleted": true});
     assert_eq!(nothing.problem(412, "precondition_failed")["record"], record);
+    // The space need not exist for that.
+    let nowhere = server.send("PUT", "/v1/spaces/fresh/records/todos/b", &[("if-match", "*")], "{}").await;
+    assert_eq!(nowhere.problem(412, "precondition_failed")["record"], record);
+    server.get("/v1/spaces/fresh").await.problem(404, "not_found");
     for (rev, headers) in [
         (2, &[("if-match", "\"7\", \"1\"")][..]),
         (3, &[("if-match", "*")]),

@@ -54,7 +54,9 @@ async fn metrics_count_requests_pushes_pulls_and_resyncs() {
     let mut events = server.events("/v1/spaces/demo/changes", &[]).await;
     events.page().await;
     let answer = server.get("/metrics").await;
-    assert_eq!(answer.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert_eq!(answer.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+    let open = server.get_with("/metrics", &[("accept", "application/openmetrics-text;version=1.0.0,*/*;q=0.1")]).await;
+    assert_eq!(open.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
     let text = answer.text();
     for line in [
         "strandline_http_requests_total{method=\"GET\",route=\"/v1/spaces/{space}/changes\",status=\"200\"} 3",
@@ -106,14 +108,8 @@ async fn the_description_names_every_route_and_is_what_is_served() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_operation_describes_its_parameters_and_errors() {
     let document = serde_json::to_value(strandline::http::openapi_document()).unwrap();
-    let text = document.to_string();
-    for reference in text.split("\"$ref\":\"#").skip(1).map(|rest| rest.split_once('"').unwrap().0) {
-        assert!(document.pointer(reference).is_some(), "{reference} leads nowhere");
-    }
-    let mut names = std::collections::BTreeSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
-            assert!(names.insert(operation["operationId"].to_string()), "{method} {path} shares its operationId");
             let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
             for name in path.split(['{', '}']).skip(1).step_by(2) {
                 assert!(parameters.iter().any(|p| p["in"] == "path" && p["name"] == name), "{method} {path}: {name}");
@@ -188,4 +184,38 @@ async fn a_shutdown_ends_what_waits_and_finishes_what_is_under_way() {
     let page: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
     assert_eq!(page["cursor"], *cursor);
     assert!(events.next().await.is_none());
+}
+
+#[test]
+fn the_description_is_whole() {
+    let document = serde_json::to_value(strandline::http::openapi_document()).unwrap();
+    let text = document.to_string();
+    let references = text.split("\"$ref\":\"#").skip(1).map(|rest| rest.split('"').next().unwrap());
+    let mut count = 0;
+    for reference in references {
+        assert!(document.pointer(reference).is_some(), "{reference} leads nowhere");
+        count += 1;
+    }
+    assert!(count > 50, "only {count} references");
+    let paths = document["paths"].as_object().unwrap().values();
+    let operations = paths.flat_map(|path| path.as_object().unwrap().values());
+    let mut names: Vec<_> = operations.filter_map(|operation| operation["operationId"].as_str()).collect();
+    names.sort_unstable();
+    let all = names.len();
+    names.dedup();
+    assert_eq!(names.len(), all, "an operation's name stands twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_of_http_1_0_gets_no_chunks() {
+    let server = Server::start().await;
+    server.fill(100).await;
+    for headers in ["Accept: application/x-ndjson\r\n", "Accept-Encoding: gzip\r\n", ""] {
+        let request = format!("GET /v1/spaces/demo/changes HTTP/1.0\r\n{headers}\r\n");
+        let answer = server.raw(request.as_bytes()).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let head = head.to_ascii_lowercase();
+        assert!(head.starts_with("http/1.0 200") && !head.contains("chunked"), "{head}");
+        assert!(body.starts_with('{') && body.ends_with(['}', '\n']), "{body}");
+    }
 }

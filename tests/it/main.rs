@@ -12,6 +12,10 @@
 
 mod cli;
 mod contract;
+mod crash;
+#[cfg(target_os = "linux")]
+mod disk;
+mod history;
 mod http_bodies;
 mod http_errors;
 mod http_program;
@@ -24,5 +28,6 @@ mod http_service;
 mod http_spaces;
 mod http_streams;
 mod layers;
+mod lost;
 mod model;
 mod support;

@@ -24,7 +24,7 @@ const LONGEST_WAIT: u64 = 60;
 
 /// What changed since X.
 #[utoipa::path(
-    get, path = "/v1/spaces/{space}/changes", operation_id = "pullChanges", tag = "pull",
+    get, path = "/v1/spaces/{space}/changes", tag = "pull", operation_id = "changes",
     params(schema::SpacePath, schema::ChangesQuery, schema::ChangesHeaders, schema::ClientHeader),
     responses(
         (status = 200, description = "A page, or a stream of lines or events, by `Accept`",

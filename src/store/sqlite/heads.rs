@@ -108,8 +108,12 @@ impl Heads {
         let path = Self::path(database);
         let mut draft = path.clone().into_os_string();
         draft.push(format!(".{}", std::process::id()));
-        std::fs::write(&draft, serde_json::to_vec(self)?)?;
-        std::fs::rename(&draft, &path)
+        let stored = std::fs::write(&draft, serde_json::to_vec(self)?).and_then(|()| std::fs::rename(&draft, &path));
+        if stored.is_err() {
+            // On a full disk the beginning of a draft takes room, and a name for each process that tried.
+            let _ = std::fs::remove_file(&draft);
+        }
+        stored
     }
 }
 

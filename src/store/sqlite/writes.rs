@@ -130,7 +130,7 @@ pub(super) fn write(transaction: &mut Transaction<'_>, request: &RecordWrite) ->
             None => Err(StoreError::internal("a record that is not there was found unchanged")),
         },
         WriteDecision::Reject(limit) => Ok(Written::Rejected(limit)),
-        WriteDecision::NotFound | WriteDecision::PreconditionFailed if !known => Ok(Written::NoSpace),
+        WriteDecision::NotFound if !known => Ok(Written::NoSpace),
         WriteDecision::NotFound => Ok(Written::NotFound(as_change(collection, id, existing))),
         WriteDecision::PreconditionFailed => Ok(Written::PreconditionFailed(as_change(collection, id, existing))),
     }

@@ -63,7 +63,7 @@ impl Server {
 
     pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Answer {
         let response = self.request(method, path, headers, body.into()).send().await.unwrap();
-        Answer::of(response).await
+        Answer::of(response).await.unwrap()
     }
 
     pub fn request(
@@ -174,9 +174,10 @@ pub struct Answer {
 }
 
 impl Answer {
-    async fn of(response: reqwest::Response) -> Self {
+    /// Reads it to its end, which does not come when the server goes away.
+    pub async fn of(response: reqwest::Response) -> reqwest::Result<Self> {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Self { status, headers, body: response.bytes().await.unwrap().to_vec() }
+        Ok(Self { status, headers, body: response.bytes().await?.to_vec() })
     }
 
     pub fn header(&self, name: &str) -> &str {
@@ -190,6 +191,13 @@ impl Answer {
     #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    /// The JSON of an answer that has this status.
+    #[track_caller]
+    pub fn expect(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.text());
+        self.json()
     }
 
     /// The JSON lines.
