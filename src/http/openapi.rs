@@ -8,6 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use utoipa::OpenApi;
 
 use super::problem::Problem;
+use super::wire::schema;
 use super::{answer, changes, home, push, query, records, repair, retention, spaces, status};
 
 #[derive(OpenApi)]
@@ -27,7 +28,8 @@ use super::{answer, changes, home, push, query, records, repair, retention, spac
         retention::read, retention::configure, retention::compact,
         status::alive, status::ready, status::metrics, home::page, serve,
     ),
-    components(schemas(super::wire::schema::Problem)),
+    // Shared by many routes, where the macros do not look for it.
+    components(schemas(schema::Problem)),
     tags(
         (name = "pull", description = "What changed since X"),
         (name = "push", description = "A client's edits"),
@@ -55,8 +57,8 @@ static TEXT: LazyLock<Bytes> = LazyLock::new(|| {
 ///
 /// # Errors
 /// A 400 for a query: there is nothing to choose.
-#[utoipa::path(get, path = "/openapi.json", tag = "status", operation_id = "openapi",
-    responses((status = 200, description = "OpenAPI 3.1", body = Object), super::wire::schema::Refusals))]
+#[utoipa::path(get, path = "/openapi.json", operation_id = "openapi", tag = "status",
+    responses((status = 200, description = "OpenAPI 3.1", body = Object), schema::Refusals))]
 pub async fn serve(req: HttpRequest) -> Result<HttpResponse, Problem> {
     query::none(req.query_string())?;
     Ok(answer::json(StatusCode::OK).body(TEXT.clone()))

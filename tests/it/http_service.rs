@@ -108,8 +108,14 @@ async fn the_description_names_every_route_and_is_what_is_served() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_operation_describes_its_parameters_and_errors() {
     let document = serde_json::to_value(strandline::http::openapi_document()).unwrap();
+    let text = document.to_string();
+    for reference in text.split("\"$ref\":\"#").skip(1).map(|rest| rest.split_once('"').unwrap().0) {
+        assert!(document.pointer(reference).is_some(), "{reference} leads nowhere");
+    }
+    let mut names = std::collections::BTreeSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
+            assert!(names.insert(operation["operationId"].to_string()), "{method} {path} shares its operationId");
             let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
             for name in path.split(['{', '}']).skip(1).step_by(2) {
                 assert!(parameters.iter().any(|p| p["in"] == "path" && p["name"] == name), "{method} {path}: {name}");

@@ -47,7 +47,7 @@ pub struct RecordPath {
 #[into_params(parameter_in = Header)]
 pub struct ClientHeader {
     /// The client's name for itself: 1 to 128 visible ASCII characters.
-    #[param(rename = "Strandline-Client", max_length = 128, pattern = "^[!-~]+$")]
+    #[param(rename = "Strandline-Client", max_length = 128, pattern = "^[!-~]+$", nullable = false)]
     client: Option<String>,
 }
 
@@ -74,10 +74,10 @@ pub struct ChangesQuery {
 #[into_params(parameter_in = Header)]
 pub struct ChangesHeaders {
     /// The tag of the answer that the client holds.
-    #[param(rename = "If-None-Match")]
+    #[param(rename = "If-None-Match", nullable = false)]
     if_none_match: Option<String>,
     /// For event streams: the id of the last event seen. It overrides `since`.
-    #[param(rename = "Last-Event-ID")]
+    #[param(rename = "Last-Event-ID", nullable = false)]
     last_event_id: Option<String>,
 }
 
@@ -86,7 +86,7 @@ pub struct ChangesHeaders {
 #[into_params(parameter_in = Header)]
 pub struct IfNoneMatch {
     /// The tag of the answer that the client holds.
-    #[param(rename = "If-None-Match")]
+    #[param(rename = "If-None-Match", nullable = false)]
     if_none_match: Option<String>,
 }
 
@@ -95,10 +95,10 @@ pub struct IfNoneMatch {
 #[into_params(parameter_in = Header)]
 pub struct ReadConditions {
     /// The tag of the record that the client holds.
-    #[param(rename = "If-None-Match")]
+    #[param(rename = "If-None-Match", nullable = false)]
     if_none_match: Option<String>,
     /// As of when the client holds it; ignored beside `If-None-Match`.
-    #[param(rename = "If-Modified-Since")]
+    #[param(rename = "If-Modified-Since", nullable = false)]
     if_modified_since: Option<String>,
 }
 
@@ -108,13 +108,13 @@ pub struct ReadConditions {
 #[expect(clippy::struct_field_names, reason = "the names of the headers")]
 pub struct WriteConditions {
     /// The record is live with one of these tags.
-    #[param(rename = "If-Match", example = "\"2150\"")]
+    #[param(rename = "If-Match", example = "\"2150\"", nullable = false)]
     if_match: Option<String>,
     /// The record is live with none of these tags; `*` for any.
-    #[param(rename = "If-None-Match", example = "*")]
+    #[param(rename = "If-None-Match", example = "*", nullable = false)]
     if_none_match: Option<String>,
     /// The record has not changed since then; ignored beside `If-Match`.
-    #[param(rename = "If-Unmodified-Since")]
+    #[param(rename = "If-Unmodified-Since", nullable = false)]
     if_unmodified_since: Option<String>,
 }
 
@@ -159,7 +159,7 @@ pub struct Change {
     /// Whether it is a tombstone.
     deleted: bool,
     /// The data as it was written; absent from a tombstone.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Object>, nullable = false)]
     data: Option<serde_json::Value>,
 }
 
@@ -175,12 +175,12 @@ pub struct ServerRecord {
     #[schema(required)]
     rev: Option<u64>,
     /// The time of that change; absent where there is no record.
-    #[schema(format = DateTime)]
+    #[schema(format = DateTime, nullable = false)]
     modified_at: Option<String>,
     /// Whether it is a tombstone, or nothing.
     deleted: bool,
     /// The data as it was written; absent from a tombstone.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Object>, nullable = false)]
     data: Option<serde_json::Value>,
 }
 
@@ -203,9 +203,10 @@ pub struct Page {
     #[schema(required, format = DateTime)]
     valid_until: Option<String>,
     /// Live records at the cursor; absent while `has_more` is true.
+    #[schema(nullable = false)]
     count: Option<u64>,
     /// The checksum of their revisions; absent while `has_more` is true.
-    #[schema(example = "9f86d081884c7d65")]
+    #[schema(example = "9f86d081884c7d65", nullable = false)]
     checksum: Option<String>,
 }
 
@@ -226,14 +227,19 @@ pub struct Checkpoint {
     /// What to send as `since`.
     cursor: String,
     /// On the last line: whether more is to be had.
+    #[schema(nullable = false)]
     has_more: Option<bool>,
     /// On the last line: the space's newest revision.
+    #[schema(nullable = false)]
     head: Option<u64>,
     /// On the last line: the newest purged tombstone among the collections asked for.
+    #[schema(nullable = false)]
     horizon: Option<u64>,
     /// On the last line, when `has_more` is false: live records at the cursor.
+    #[schema(nullable = false)]
     count: Option<u64>,
     /// On the last line, when `has_more` is false: the checksum of their revisions.
+    #[schema(nullable = false)]
     checksum: Option<String>,
 }
 
@@ -267,12 +273,13 @@ pub struct ProposedChange {
     /// Up to which revision the client had seen the record; absent for a new one, `"*"` for unconditionally.
     base_rev: Option<BaseRev>,
     /// The whole record.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Object>, nullable = false)]
     data: Option<serde_json::Value>,
     /// A JSON merge patch of what the server has.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Object>, nullable = false)]
     patch: Option<serde_json::Value>,
     /// Only ever true.
+    #[schema(nullable = false)]
     deleted: Option<bool>,
 }
 
@@ -316,11 +323,13 @@ pub struct PushResult {
     /// The record's revision, of `applied` and `unchanged`; null where there is no record.
     rev: Option<u64>,
     /// The time of that revision.
-    #[schema(format = DateTime)]
+    #[schema(format = DateTime, nullable = false)]
     modified_at: Option<String>,
     /// The server's record, of a `conflict`.
+    #[schema(nullable = false)]
     record: Option<ServerRecord>,
     /// The limit that was broken, of `rejected`.
+    #[schema(nullable = false)]
     problem: Option<Rejection>,
 }
 
@@ -358,6 +367,7 @@ pub struct Manifest {
     /// The present epoch.
     epoch: String,
     /// Becomes the replica's cursor; absent when `from` or `to` was given.
+    #[schema(nullable = false)]
     cursor: Option<String>,
     /// The space's newest revision.
     head: u64,
@@ -454,6 +464,7 @@ pub struct Problem {
     /// What is the matter here.
     detail: String,
     /// Of an `internal` error: the id under which the log has it.
+    #[schema(nullable = false)]
     id: Option<String>,
 }
 
@@ -501,9 +512,10 @@ pub struct DeletedProblem {
     /// What is the matter here.
     detail: String,
     /// Of a tombstone: its revision.
+    #[schema(nullable = false)]
     rev: Option<u64>,
     /// Of a tombstone: its time.
-    #[schema(format = DateTime)]
+    #[schema(format = DateTime, nullable = false)]
     modified_at: Option<String>,
 }
 
