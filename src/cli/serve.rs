@@ -11,7 +11,7 @@ use crate::config::ServeArgs;
 use crate::domain::SystemClock;
 use crate::feed::Feed;
 use crate::server::{self, Config};
-use crate::store::{self, DatabaseUrl, StoreError, StoreOptions};
+use crate::store::{self, StoreError, StoreOptions};
 
 /// Connections that may wait to be accepted.
 const WAITING_CONNECTIONS: u32 = 2048;
@@ -41,14 +41,9 @@ pub enum ServeError {
         /// What the system says.
         source: std::io::Error,
     },
-    /// The database cannot be opened.
-    #[error("cannot open the database {url}: {source}")]
-    Database {
-        /// Which one.
-        url: DatabaseUrl,
-        /// Why.
-        source: StoreError,
-    },
+    /// The database cannot be opened; the store says it in a sentence of its own.
+    #[error(transparent)]
+    Database(#[from] StoreError),
     /// The server broke off.
     #[error("the server failed: {0}")]
     Server(#[from] std::io::Error),
@@ -70,8 +65,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         readers: args.readers,
         queue: args.queue,
     };
-    let store = store::open(&args.database, options).await;
-    let store = store.map_err(|source| ServeError::Database { url: args.database.clone(), source })?;
+    let store = store::open(&args.database, options).await?;
     for listener in &listeners {
         announce(listener.local_addr()?);
     }

@@ -18,6 +18,7 @@ mod disk;
 mod history;
 mod http_bodies;
 mod http_errors;
+mod http_program;
 mod http_pull;
 mod http_push;
 mod http_records;
