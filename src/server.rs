@@ -8,6 +8,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::dev::Server;
 use actix_web::middleware::Condition;
 use actix_web::{App, HttpServer, web};
 
@@ -60,21 +61,7 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let api = web::Data::new(Api::new(Arc::clone(&store), feed.clone(), Arc::clone(&clock), config.limits));
-    let origins = config.cors_origins;
-    let mut server = HttpServer::new(move || {
-        let cors = Condition::new(!origins.is_empty(), http::cors(&origins));
-        App::new().configure(|routes| http::routes(&api, routes)).wrap(cors).wrap(Finish)
-    })
-    .disable_signals()
-    .keep_alive(KEEP_ALIVE)
-    .shutdown_timeout(SHUTDOWN_SECONDS);
-    if let Some(workers) = config.workers {
-        server = server.workers(workers);
-    }
-    for listener in listeners {
-        server = server.listen(listener)?;
-    }
-    let server = server.run();
+    let server = start(listeners, config.workers, config.cors_origins, api)?;
     let handle = server.handle();
     let serving = tokio::spawn(server);
     let compacting = compactor::run(Arc::clone(&store), clock, feed.clone(), config.compact_interval);
@@ -85,8 +72,31 @@ pub async fn run(
     // First: a held request would keep the server waiting.
     feed.close();
     handle.stop(true).await;
-    let served = serving.await.map_err(io::Error::other)?;
+    let ended = serving.await.map_err(io::Error::other)?;
     compacting.await.map_err(io::Error::other)?;
     store.close().await;
-    served
+    ended
+}
+
+/// Starts the workers. Apart from `run`, whose future must be able to move between threads, as actix's builder is not.
+fn start(
+    listeners: Vec<TcpListener>,
+    workers: Option<usize>,
+    origins: Vec<String>,
+    api: web::Data<Api>,
+) -> io::Result<Server> {
+    let mut server = HttpServer::new(move || {
+        let cors = Condition::new(!origins.is_empty(), http::cors(&origins));
+        App::new().configure(|routes| http::routes(&api, routes)).wrap(cors).wrap(Finish)
+    })
+    .disable_signals()
+    .keep_alive(KEEP_ALIVE)
+    .shutdown_timeout(SHUTDOWN_SECONDS);
+    if let Some(workers) = workers {
+        server = server.workers(workers);
+    }
+    for listener in listeners {
+        server = server.listen(listener)?;
+    }
+    Ok(server.run())
 }

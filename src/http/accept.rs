@@ -18,10 +18,8 @@ pub const EVENTS: &str = "text/event-stream";
 /// A 406 that names the forms.
 pub fn choose<const N: usize>(headers: &HeaderMap, forms: [&'static str; N]) -> Result<&'static str, Problem> {
     let not_acceptable = || Problem::new(Code::NotAcceptable, format!("this resource comes as {}", forms.join(", ")));
-    let accept = match joined(headers, &header::ACCEPT) {
-        // By far the commonest, beside none at all.
-        None => return forms.first().copied().ok_or_else(not_acceptable),
-        Some(accept) => accept,
+    let Some(accept) = joined(headers, &header::ACCEPT) else {
+        return forms.first().copied().ok_or_else(not_acceptable);
     };
     let mut best = None;
     for form in forms {
@@ -111,7 +109,7 @@ mod tests {
     use super::*;
     use actix_web::http::header::HeaderValue;
 
-    fn headers(name: HeaderName, values: &[&'static str]) -> HeaderMap {
+    fn headers(name: &HeaderName, values: &[&'static str]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(name.clone(), HeaderValue::from_static(value));
@@ -140,7 +138,7 @@ mod tests {
             (&["application/json;q=0"], None),
             (&["application/json; q=0.000, text/html"], None),
         ] {
-            let chosen = choose(&headers(header::ACCEPT, accept), [JSON, NDJSON, EVENTS]).ok();
+            let chosen = choose(&headers(&header::ACCEPT, accept), [JSON, NDJSON, EVENTS]).ok();
             assert_eq!(chosen, form, "{accept:?}");
         }
     }
@@ -161,7 +159,7 @@ mod tests {
             (&["identity;q=0"], Identity),
             (&[""], Identity),
         ] {
-            assert_eq!(coding(&headers(header::ACCEPT_ENCODING, accept)), wanted, "{accept:?}");
+            assert_eq!(coding(&headers(&header::ACCEPT_ENCODING, accept)), wanted, "{accept:?}");
         }
     }
 }

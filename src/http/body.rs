@@ -13,6 +13,7 @@ use futures_util::StreamExt;
 
 use super::accept::JSON;
 use super::problem::{Code, Problem};
+use super::wire::read;
 
 /// JSON merge patch (RFC 7396).
 pub const MERGE_PATCH: &str = "application/merge-patch+json";
@@ -78,7 +79,7 @@ where
     read(req, payload, &[JSON], limit, parse).await
 }
 
-/// The body as a JSON value of which an absent body is the default.
+/// The body as a JSON object of which an absent body is the default.
 ///
 /// # Errors
 /// A 400 that says what is wrong, and where.
@@ -86,12 +87,12 @@ pub fn optional<T: Default + serde::de::DeserializeOwned>(text: &str) -> Result<
     if text.is_empty() { Ok(T::default()) } else { required(text) }
 }
 
-/// The body as a JSON value.
+/// The body as a JSON object.
 ///
 /// # Errors
 /// A 400 that says what is wrong, and where.
 pub fn required<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Problem> {
-    serde_json::from_str(text).map_err(|error| Problem::invalid(format!("body: {error}")))
+    read::object(text).map_err(|fault| Problem::invalid(format!("body: {fault}")))
 }
 
 fn check_type(req: &HttpRequest, accepted: &[&str]) -> Result<(), Problem> {

@@ -12,4 +12,16 @@
 
 mod cli;
 mod contract;
+mod http_bodies;
+mod http_errors;
+mod http_pull;
+mod http_push;
+mod http_records;
+mod http_repair;
+mod http_retention;
+mod http_service;
+mod http_spaces;
+mod http_streams;
 mod layers;
+mod model;
+mod support;

@@ -37,8 +37,9 @@ pub fn results(out: &mut Vec<u8>, answer: &PushAnswer, subjects: &[Subject]) {
         out.extend_from_slice(status(outcome).as_bytes());
         out.push(b'"');
         match outcome {
-            Outcome::Applied { rev, modified_at } => place(out, *rev, *modified_at),
-            Outcome::Unchanged(Some((rev, modified_at))) => place(out, *rev, *modified_at),
+            Outcome::Applied { rev, modified_at } | Outcome::Unchanged(Some((rev, modified_at))) => {
+                place(out, *rev, *modified_at);
+            }
             Outcome::Unchanged(None) => out.extend_from_slice(b",\"rev\":null"),
             Outcome::Conflict(record) => {
                 out.extend_from_slice(b",\"record\":");

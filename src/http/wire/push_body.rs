@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use super::super::limits::Limits;
 use super::super::problem::{Code, Problem};
+use super::read;
 use crate::domain::json::MAX_DEPTH;
 use crate::domain::push::{Base, Op, Oversize, Proposal, PushRequest};
 use crate::domain::{
@@ -62,7 +63,7 @@ pub fn parse(
     client: Option<ClientName>,
     limits: &Limits,
 ) -> Result<PushRequest, Problem> {
-    let body: PushBody<'_> = serde_json::from_str(text).map_err(|error| Problem::invalid(format!("body: {error}")))?;
+    let body: PushBody<'_> = read::object(text).map_err(|fault| Problem::invalid(format!("body: {fault}")))?;
     if body.changes.len() > limits.push_changes {
         let (count, limit) = (body.changes.len(), limits.push_changes);
         return Err(Problem::new(Code::TooLarge, format!("the push has {count} changes, the limit is {limit}")));
@@ -99,7 +100,7 @@ fn proposals(raw: &[&RawValue], record_bytes: usize) -> Result<Vec<Proposal>, Pr
 
 /// `last` is the collection of the change before, which is mostly the same one.
 fn proposal(text: &str, last: Option<&CollectionName>, record_bytes: usize) -> Result<Proposal, Cow<'static, str>> {
-    let body: ChangeBody<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let body: ChangeBody<'_> = read::object(text)?;
     let collection = match last {
         Some(last) if last.as_str() == body.collection => last.clone(),
         _ => CollectionName::new(&body.collection).map_err(|fault| format!("collection {fault}"))?,
@@ -212,7 +213,7 @@ mod tests {
     #[test]
     fn what_breaks_a_limit_is_left_to_be_rejected_alone() {
         let big = format!(r#"{{"a":"{}"}}"#, "x".repeat(20));
-        let deep = format!(r#"{}1{}"#, r#"{"a":"#.repeat(129), "}".repeat(129));
+        let deep = format!("{}1{}", r#"{"a":"#.repeat(129), "}".repeat(129));
         for (key, value) in [("data", &big), ("patch", &big), ("data", &deep), ("patch", &deep)] {
             let change = one(&format!(r#","{key}":{value}"#)).unwrap();
             assert!(matches!(change.op, Op::Oversize(_)), "{key}");
@@ -227,7 +228,8 @@ mod tests {
         let change = r#"{"collection":"t","id":"a","data":{}}"#;
         for (text, says) in [
             ("", "body"),
-            ("[]", "body"),
+            ("[[]]", "body"),
+            (r#"{"changes":[["t","a",null,{}]]}"#, "changes[0]: an object"),
             ("{}", "missing field `changes`"),
             (r#"{"changes":[],"colections":["a"]}"#, "unknown field `colections`"),
             (r#"{"changes":[],"changes":[]}"#, "duplicate field"),

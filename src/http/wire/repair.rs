@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::super::limits::{PAGE_BYTES, PAGE_DEFAULT, PAGE_MAX};
 use super::super::problem::Problem;
-use super::{page, push_body, write};
+use super::{page, push_body, read, write};
 use crate::domain::repair::{FetchRequest, Fetched, Manifest};
 use crate::domain::{Rev, Runs, SpaceName};
 
@@ -63,7 +63,7 @@ struct FetchBody {
 /// # Errors
 /// A 400.
 pub fn parse_fetch(text: &str, space: SpaceName) -> Result<(FetchRequest, bool), Problem> {
-    let body: FetchBody = serde_json::from_str(text).map_err(|error| Problem::invalid(format!("body: {error}")))?;
+    let body: FetchBody = read::object(text).map_err(|fault| Problem::invalid(format!("body: {fault}")))?;
     let limit = body.limit.unwrap_or(PAGE_DEFAULT);
     if !(1..=PAGE_MAX).contains(&limit) {
         return Err(Problem::invalid(format!("limit must be a whole number from 1 to {PAGE_MAX}")));
@@ -110,6 +110,7 @@ mod tests {
         let space = SpaceName::new("demo").unwrap();
         for (text, says) in [
             ("", "body"),
+            ("[[]]", "body"),
             ("{}", "missing field `runs`"),
             (r#"{"runs":[1]}"#, "odd length"),
             (r#"{"runs":[0,0]}"#, "the count at index 1 is 0"),

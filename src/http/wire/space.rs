@@ -8,6 +8,7 @@ use crate::store::Purged;
 
 /// A space: "what revision should I have?"
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names on the wire")]
 pub struct Space {
     /// Its name.
     #[schema(example = "demo")]

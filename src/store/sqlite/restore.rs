@@ -53,7 +53,10 @@ fn open_epoch(
 ) -> Result<(), StoreError> {
     let known = space.state.lineage.entries().count();
     let epoch = new_epoch();
-    let due = unknown.iter().copied().chain([(epoch, space.state.head)]);
+    // What the file holds beyond the head at which an epoch unknown to it was opened is not that epoch's history, even
+    // where both have the same revisions: the file may be of a branch that was left there.
+    let shared = unknown.iter().map(|(_, opened_at)| *opened_at).fold(space.state.head, Rev::min);
+    let due = unknown.iter().copied().chain([(epoch, shared)]);
     for (ordinal, (epoch, head)) in (known..).zip(due) {
         insert_epoch(connection, space.id, i64::try_from(ordinal).map_err(StoreError::internal)?, epoch, head)?;
     }

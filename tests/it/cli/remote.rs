@@ -83,7 +83,7 @@ fn read(stream: &mut TcpStream) -> Asked {
     Asked { line: line.trim().to_owned(), head, body: String::from_utf8(body).unwrap() }
 }
 
-fn ok(body: impl ToString) -> (u16, &'static str, String) {
+fn ok(body: impl std::fmt::Display) -> (u16, &'static str, String) {
     (200, "Content-Type: application/json\r\n", body.to_string())
 }
 

@@ -96,7 +96,7 @@ fn a_server_makes_no_difference() {
     assert_eq!(direct.read("all.csv").lines().count(), served.read("all.csv").lines().count());
     assert_eq!(direct.read("since.ndjson").lines().count(), served.read("since.ndjson").lines().count());
     let failed: Vec<_> = direct_day.iter().filter(|told| told.1 != 0).map(|told| told.0.as_str()).collect();
-    assert_eq!(failed.len(), 9, "{failed:?}");
+    assert_eq!(failed.len(), 8, "{failed:?}");
 }
 
 #[test]
@@ -107,10 +107,13 @@ fn a_server_on_the_same_database_sees_what_a_command_writes_and_a_backup_is_take
     desk.import("e.csv", "id\nb\nc\n", &format!("--mirror {direct}"));
     assert_eq!(desk.head(), 4);
     assert_eq!(desk.data(), ["{\"id\":\"b\"}", "{\"id\":\"c\"}"]);
+    // The server's writer knows by then that its memory of the space is stale.
+    desk.import("f.csv", "id\nd\n", "");
+    assert_eq!(desk.head(), 5);
     let opened = desk.json("epoch new --all");
     assert_eq!(desk.json("spaces show s")["epoch"], opened["spaces"][0]["epoch"]);
     desk.ok("backup copy.db");
-    assert_eq!(desk.json("spaces show s --database sqlite:copy.db")["head"], 4);
+    assert_eq!(desk.json("spaces show s --database sqlite:copy.db")["head"], 5);
 }
 
 #[test]

@@ -117,3 +117,25 @@ async fn one_process_opens_a_file_once() {
     let again = open(&store.path(), &store.clock, &store.feed).await.err().unwrap().to_string();
     assert!(again.contains("open already"), "{again}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_of_a_branch_that_was_left_shares_nothing_that_was_written_on_the_other() {
+    let mut store = Fixture::new().await;
+    store.put("todos", "a", "{}").await;
+    let (early, late) = (store.directory.path().join("early.db"), store.directory.path().join("late.db"));
+    store::backup(&store.url(), &early).await.unwrap();
+    store.put("todos", "b", r#"{"of":"the first branch"}"#).await;
+    store::backup(&store.url(), &late).await.unwrap();
+    store.close().await;
+    put_back(&early, &store);
+    store.reopen().await;
+    let between = store.state().await.epoch();
+    store.put("todos", "b", r#"{"of":"the second branch"}"#).await;
+    store.close().await;
+    put_back(&late, &store);
+    store.reopen().await;
+    // Both branches have a revision 2, and it is not the same.
+    assert_eq!(store.state().await.head, rev(2));
+    let resync = store.resync(&format!("{between}.2")).await;
+    assert_eq!((resync.reason, resync.shared_rev), (Reason::Epoch, rev(1)));
+}

@@ -1,0 +1,184 @@
+//! PROTOCOL.md §9 over HTTP: the page, health, metrics, the API's description, browsers of other origins, shutdown.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use strandline::server::Config;
+
+use crate::support::Server;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_lists_the_spaces_for_people() {
+    let server = Server::start().await;
+    let empty = server.get("/").await;
+    assert_eq!((empty.status, empty.header("content-type")), (200, "text/html; charset=utf-8"));
+    assert!(empty.text().contains("There are none yet"));
+    server.fill(3).await;
+    server.delete("r00001").await;
+    let page = server.get("/").await.text();
+    for piece in
+        ["<td><a href=\"/v1/spaces/demo\">demo</a></td><td>4</td><td>0</td><td>2</td><td>1</td>", "/openapi.json"]
+    {
+        assert!(page.contains(piece), "{piece} is not in {page}");
+    }
+    assert!(!page.contains("<script"));
+    assert_eq!(server.send("HEAD", "/", &[], "").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_tells_whether_the_process_lives_and_the_store_answers() {
+    let server = Server::start().await;
+    assert_eq!(server.get("/healthz").await.json(), json!({"status": "ok"}));
+    assert_eq!(server.get("/readyz").await.json(), json!({"status": "ready"}));
+    server.store.close().await;
+    assert_eq!(server.get("/healthz").await.status, 200);
+    let unavailable = server.get("/readyz").await;
+    unavailable.problem(503, "unavailable");
+    assert_eq!(unavailable.header("retry-after"), "1");
+    server.post("/v1/spaces/demo/push", &json!({"changes": []})).await.problem(503, "unavailable");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_count_requests_pushes_pulls_and_resyncs() {
+    let server = Server::start().await;
+    server.write("a", &json!({})).await;
+    let cursor = server.cursor().await;
+    server.get("/v1/spaces/demo/changes").await;
+    server.get(&format!("/v1/spaces/demo/changes?since={cursor}")).await;
+    server.get_with("/v1/spaces/demo/changes", &[("if-none-match", &format!("\"{cursor}\""))]).await;
+    server.get("/v1/spaces/demo/changes?since=9").await.problem(410, "resync_required");
+    server
+        .post("/v1/spaces/demo/push", &json!({"changes": [{"collection": "todos", "id": "a", "data": {"n": 1}}]}))
+        .await;
+    server.get("/nowhere").await;
+    let mut events = server.events("/v1/spaces/demo/changes", &[]).await;
+    events.page().await;
+    let answer = server.get("/metrics").await;
+    assert_eq!(answer.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    let text = answer.text();
+    for line in [
+        "strandline_http_requests_total{method=\"GET\",route=\"/v1/spaces/{space}/changes\",status=\"200\"} 3",
+        "strandline_http_requests_total{method=\"GET\",route=\"/v1/spaces/{space}/changes\",status=\"304\"} 1",
+        "strandline_http_requests_total{method=\"GET\",route=\"/v1/spaces/{space}/changes\",status=\"410\"} 1",
+        "strandline_http_requests_total{method=\"POST\",route=\"/v1/spaces/{space}/push\",status=\"200\"} 2",
+        "strandline_http_request_seconds_count{route=\"/v1/spaces/{space}/push\"} 2",
+        "strandline_pulls_total{kind=\"initial\"} 1",
+        "strandline_pulls_total{kind=\"up_to_date\"} 1",
+        "strandline_pulls_total{kind=\"not_modified\"} 1",
+        "strandline_pulls_total{kind=\"events\"} 1",
+        "strandline_resyncs_total{reason=\"ahead\"} 1",
+        "strandline_pushes_total{outcome=\"done\"} 2",
+        "strandline_pushed_changes_total{outcome=\"applied\"} 1",
+        "strandline_pushed_changes_total{outcome=\"conflict\"} 1",
+        "strandline_space_head{space=\"demo\"} 1",
+        "strandline_space_horizon{space=\"demo\"} 0",
+        "strandline_space_records{space=\"demo\"} 1",
+        "strandline_space_tombstones{space=\"demo\"} 0",
+        "strandline_subscribers 1",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+    }
+    assert!(text.ends_with("# EOF\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_description_names_every_route_and_is_what_is_served() {
+    let server = Server::start().await;
+    let answer = server.get("/openapi.json").await;
+    assert_eq!(answer.header("content-type"), "application/json");
+    let document = answer.json();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let path = path.replace("{space}", "demo").replace("{collection}", "todos").replace("{id}", "a");
+        for method in item.as_object().unwrap().keys() {
+            let answer = server.send(&method.to_uppercase(), &path, &[], "").await;
+            assert_ne!(answer.status, 405, "{method} {path}");
+            assert!(
+                answer.status != 404 || answer.text().contains("space") || answer.text().contains("record"),
+                "{path}"
+            );
+        }
+    }
+    insta::assert_json_snapshot!("openapi", document);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_describes_its_parameters_and_errors() {
+    let document = serde_json::to_value(strandline::http::openapi_document()).unwrap();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+            for name in path.split(['{', '}']).skip(1).step_by(2) {
+                assert!(parameters.iter().any(|p| p["in"] == "path" && p["name"] == name), "{method} {path}: {name}");
+            }
+            let responses = operation["responses"].as_object().unwrap();
+            assert!(responses.contains_key("400") && responses.contains_key("500"), "{method} {path}");
+            for (status, response) in responses {
+                if status.starts_with(['4', '5']) {
+                    assert!(response["content"].get("application/problem+json").is_some(), "{method} {path} {status}");
+                }
+            }
+            assert!(operation["summary"].is_string(), "{method} {path} says nothing of itself");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_of_another_origin_may_come_in_only_if_configured() {
+    let origin = ("origin", "https://app.example.org");
+    let closed = Server::start().await;
+    let answer = closed.get_with("/healthz", &[origin]).await;
+    assert_eq!((answer.status, answer.header("access-control-allow-origin")), (200, ""));
+
+    let config = Config { cors_origins: vec!["https://app.example.org".into()], ..Config::default() };
+    let open = Server::start_with(config).await;
+    let answer = open.get_with("/v1/spaces/none", &[origin]).await;
+    answer.problem(404, "not_found");
+    assert_eq!(answer.header("access-control-allow-origin"), "https://app.example.org");
+    let exposed = answer.header("access-control-expose-headers").to_lowercase();
+    for name in ["etag", "link", "location", "last-modified", "retry-after"] {
+        assert!(exposed.contains(name), "{name} is not in {exposed}");
+    }
+    let preflight = |origin: &'static str, method: &'static str, headers: &'static str| {
+        let sent = [
+            ("origin", origin),
+            ("access-control-request-method", method),
+            ("access-control-request-headers", headers),
+        ];
+        let server = &open;
+        async move { server.send("OPTIONS", "/v1/spaces/demo/records/todos/a", &sent, "").await }
+    };
+    let all = "authorization, content-type, if-match, if-none-match, last-event-id, strandline-client";
+    for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] {
+        let answer = preflight("https://app.example.org", method, all).await;
+        assert_eq!(answer.status, 200, "{method}: {}", answer.text());
+        assert_eq!(answer.header("access-control-allow-origin"), "https://app.example.org");
+        assert!(answer.header("access-control-allow-methods").contains(method));
+    }
+    preflight("https://evil.example", "GET", "content-type").await.problem(400, "invalid_request");
+    preflight("https://app.example.org", "PUT", "x-other").await.problem(400, "invalid_request");
+    let foreign = open.get_with("/healthz", &[("origin", "https://evil.example")]).await;
+    assert_eq!(foreign.header("access-control-allow-origin"), "");
+
+    let any = Server::start_with(Config { cors_origins: vec!["*".into()], ..Config::default() }).await;
+    assert_eq!(any.get_with("/healthz", &[origin]).await.header("access-control-allow-origin"), "*");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shutdown_ends_what_waits_and_finishes_what_is_under_way() {
+    let mut server = Server::start().await;
+    server.write("a", &json!({})).await;
+    let cursor = server.cursor().await;
+    let mut events = server.events(&format!("/v1/spaces/demo/changes?since={cursor}"), &[]).await;
+    let path = format!("/v1/spaces/demo/changes?since={cursor}&wait=60");
+    let poll = tokio::spawn(server.request("GET", &path, &[], Vec::new()).send());
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let begun = Instant::now();
+    server.stop().await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "the shutdown took {:?}", begun.elapsed());
+    let answer = poll.await.unwrap().unwrap();
+    assert_eq!(answer.status(), 200);
+    let page: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+    assert_eq!(page["cursor"], *cursor);
+    assert!(events.next().await.is_none());
+}

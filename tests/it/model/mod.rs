@@ -1,0 +1,125 @@
+//! The model test: random scenarios of users, clients, operators and networks, and what must hold whatever happens.
+//!
+//! - `wire` is the language, `reference` (with `cursor`) the small model of a server, `real` the server, `pair` both at once.
+//! - `replica` and `answers` are a client as PROTOCOL.md wants it; `guard` names the rules that can be switched off.
+//! - `scenario` makes the steps, `world` takes them, `ledger` knows the truth and the promises, `search` looks for a
+//!   scenario that breaks one.
+//!
+//! A failure prints its seed. `STRANDLINE_MODEL_SEED=… STRANDLINE_MODEL_CASES=…` plays the same scenarios again, or more.
+#![allow(clippy::cast_possible_truncation, reason = "a handful of revisions fits everywhere")]
+
+mod answers;
+mod cursor;
+mod guard;
+mod ledger;
+mod pair;
+mod real;
+mod reference;
+mod replica;
+mod scenario;
+mod search;
+mod wire;
+mod world;
+
+use std::io::Write;
+use std::time::{Instant, SystemTime};
+
+use guard::{Guard, Guards};
+use ledger::Kept;
+use pair::Pair;
+use real::Real;
+use reference::Model;
+use scenario::Step;
+use search::search;
+
+fn play_model(guards: Guards) -> impl Fn(&[Step]) -> Kept + Send + Sync {
+    move |steps| world::play(&mut Model::new(guards), steps, guards)
+}
+
+fn from_environment(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|value| value.parse().unwrap())
+}
+
+/// Plays `cases` scenarios on two threads, other ones every time, unless the environment says which.
+fn no_case_fails(cases: u64, play: impl Fn(&[Step]) -> Kept + Send + Sync) {
+    const THREADS: u64 = 2;
+    let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let seed = from_environment("STRANDLINE_MODEL_SEED").unwrap_or(time.as_secs() * THREADS);
+    let cases = from_environment("STRANDLINE_MODEL_CASES").unwrap_or(cases);
+    let begun = Instant::now();
+    say(&format!("seeds {seed} to {}", seed + THREADS - 1));
+    std::thread::scope(|scope| {
+        for seed in seed..seed + THREADS {
+            let play = &play;
+            scope.spawn(move || {
+                if let Some(found) = search(seed, u32::try_from(cases.div_ceil(THREADS)).unwrap(), play) {
+                    panic!("STRANDLINE_MODEL_SEED={seed}: a promise is broken:\n{found}");
+                }
+            });
+        }
+    });
+    say(&format!("{cases} cases in {:?}", begun.elapsed()));
+}
+
+/// Past the test harness, which shows what is printed only when a test fails: a log has the seeds in any case.
+fn say(text: &str) {
+    writeln!(std::io::stderr(), "{text}").unwrap();
+}
+
+#[test]
+fn the_real_server_keeps_its_promises() {
+    no_case_fails(2_000, |steps| world::play(&mut Real::new(), steps, Guards::ALL));
+}
+
+#[test]
+fn the_model_keeps_its_promises() {
+    no_case_fails(4_000, play_model(Guards::ALL));
+}
+
+#[test]
+fn real_and_model_agree() {
+    no_case_fails(500, |steps| world::play(&mut Pair::new(Model::new(Guards::ALL), Real::new()), steps, Guards::ALL));
+}
+
+/// Looks for a scenario that breaks a promise when `guard` is off, and holds it against the same with the guard on.
+fn is_needed(guard: Guard, seed: u64) {
+    let found = search(seed, 20_000, play_model(Guards::without(guard)));
+    let found = found.unwrap_or_else(|| panic!("no scenario needs {guard:?}"));
+    println!("without {guard:?}:\n{found}");
+    if let Err(broken) = play_model(Guards::ALL)(&found.steps) {
+        panic!("{guard:?} does not help: {broken:?}\n{found}");
+    }
+}
+
+/// One test a guard. The seed is one with which a case is found soon.
+macro_rules! each_guard_is_needed {
+    ($($name:ident: $guard:ident, $seed:literal;)*) => {
+        $(#[test]
+        fn $name() {
+            is_needed(Guard::$guard, $seed);
+        })*
+    };
+}
+
+each_guard_is_needed! {
+    without_the_mark_of_a_cursor_under_way_a_case_fails: UnderWayMark, 3;
+    without_the_cursor_of_a_push_a_case_fails: PushCursor, 2;
+    without_the_seq_of_a_push_a_case_fails: PushSeq, 1;
+    without_the_horizon_check_a_case_fails: HorizonCheck, 2;
+    without_the_start_of_an_initial_sync_a_case_fails: InitialStart, 1;
+    without_knowledge_of_tombstones_a_case_fails: TombstoneKnown, 2;
+    without_refusing_edits_of_purged_records_a_case_fails: PurgedBase, 2;
+    without_looking_for_foreign_changes_a_case_fails: ForeignBetween, 2;
+    without_the_mark_of_own_changes_ahead_a_case_fails: OwnAhead, 2;
+    without_forgetting_above_shared_rev_a_case_fails: ForgetAboveShared, 2;
+    without_the_epoch_of_the_manifest_a_case_fails: ManifestEpoch, 5;
+    without_dropping_stale_edits_a_case_fails: DropStaleEdits, 2;
+    without_refusing_lower_revisions_a_case_fails: LowerRevision, 4;
+    without_ignoring_the_cursor_of_an_older_page_a_case_fails: OlderPage, 3;
+    without_remembering_own_deletions_a_case_fails: OwnDeletions, 2;
+    without_throwing_away_a_page_of_another_epoch_a_case_fails: OtherEpochPage, 5;
+    without_the_present_cursor_in_a_push_sent_again_a_case_fails: PresentCursor, 1;
+    without_the_same_seq_after_a_repair_a_case_fails: SameSeq, 5;
+    without_leaving_the_records_of_a_refusal_a_case_fails: RefusedNotTaken, 2;
+    without_distrust_of_unchanged_patches_a_case_fails: UnchangedPatch, 1;
+}
