@@ -21,7 +21,7 @@ struct Home {
 }
 
 /// A small page about this server.
-#[utoipa::path(get, path = "/", tag = "status", operation_id = "page",
+#[utoipa::path(get, path = "/", operation_id = "home", tag = "status",
     responses(
         (status = 200, description = "A page for people", content((String = "text/html; charset=utf-8"))),
         super::wire::schema::Refusals,

@@ -1,8 +1,8 @@
 //! The HTTP interface (PROTOCOL.md §2 to §9).
 //!
-//! A request lives through four rooms: an extractor turns it into domain values or a 400 ([`extract`], [`query`],
-//! [`body`]), a handler of a few lines calls one operation of the store, and a wire type ([`wire`]) renders the answer.
-//! Around all routes stands [`finish`], around each one [`observe`].
+//! A request lives through four rooms: an extractor turns it into domain values or a 400 (`extract`, `query`,
+//! `body`), a handler of a few lines calls one operation of the store, and a wire type (`wire`) renders the answer.
+//! Around all routes stands `finish`, around each one `observe`.
 
 mod accept;
 mod answer;

@@ -57,7 +57,7 @@ static TEXT: LazyLock<Bytes> = LazyLock::new(|| {
 ///
 /// # Errors
 /// A 400 for a query: there is nothing to choose.
-#[utoipa::path(get, path = "/openapi.json", tag = "status", operation_id = "openapi",
+#[utoipa::path(get, path = "/openapi.json", operation_id = "openapi", tag = "status",
     responses((status = 200, description = "OpenAPI 3.1", body = Object), schema::Refusals))]
 pub async fn serve(req: HttpRequest) -> Result<HttpResponse, Problem> {
     query::none(req.query_string())?;

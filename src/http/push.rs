@@ -11,7 +11,7 @@ use crate::domain::push::{PushAnswer, PushRequest, Pushed};
 
 /// Apply a client's edits; the server wins every conflict.
 #[utoipa::path(
-    post, path = "/v1/spaces/{space}/push", tag = "push", operation_id = "push",
+    post, path = "/v1/spaces/{space}/push", operation_id = "push", tag = "push",
     params(schema::SpacePath, schema::ClientHeader),
     request_body(content = schema::Push, description = "The edits; gzip and zstd are accepted as Content-Encoding"),
     responses(

@@ -20,7 +20,7 @@ use crate::store::ListRequest;
 
 /// Read a record.
 #[utoipa::path(
-    get, path = "/v1/spaces/{space}/records/{collection}/{id}", tag = "records", operation_id = "read_record",
+    get, path = "/v1/spaces/{space}/records/{collection}/{id}", operation_id = "readRecord", tag = "records",
     params(schema::RecordPath, schema::ReadConditions, schema::ClientHeader),
     responses(
         (status = 200, description = "The record", body = schema::Change, headers(
@@ -53,7 +53,7 @@ pub async fn read(req: HttpRequest, on: OnRecord, _: TakesJson, api: web::Data<A
 
 /// Replace a record, or make it.
 #[utoipa::path(
-    put, path = "/v1/spaces/{space}/records/{collection}/{id}", tag = "records", operation_id = "replace_record",
+    put, path = "/v1/spaces/{space}/records/{collection}/{id}", operation_id = "replaceRecord", tag = "records",
     params(schema::RecordPath, schema::WriteConditions, schema::ClientHeader),
     request_body(content = Object, description = "The record's data"),
     responses(
@@ -80,7 +80,7 @@ pub async fn replace(
 
 /// Change some members of a record: a JSON merge patch (RFC 7396).
 #[utoipa::path(
-    patch, path = "/v1/spaces/{space}/records/{collection}/{id}", tag = "records", operation_id = "patch_record",
+    patch, path = "/v1/spaces/{space}/records/{collection}/{id}", operation_id = "patchRecord", tag = "records",
     params(schema::RecordPath, schema::WriteConditions, schema::ClientHeader),
     request_body(description = "The merge patch", content((Object = "application/merge-patch+json"), (Object = "application/json"))),
     responses(
@@ -106,7 +106,7 @@ pub async fn merge(
 
 /// Delete a record.
 #[utoipa::path(
-    delete, path = "/v1/spaces/{space}/records/{collection}/{id}", tag = "records", operation_id = "delete_record",
+    delete, path = "/v1/spaces/{space}/records/{collection}/{id}", operation_id = "deleteRecord", tag = "records",
     params(schema::RecordPath, schema::WriteConditions, schema::ClientHeader),
     responses(
         (status = 200, description = "The tombstone", body = schema::Change, headers(
@@ -130,7 +130,7 @@ pub async fn delete(
 
 /// Make a record with an id of the server's choice.
 #[utoipa::path(
-    post, path = "/v1/spaces/{space}/records/{collection}", tag = "records", operation_id = "create_record",
+    post, path = "/v1/spaces/{space}/records/{collection}", operation_id = "createRecord", tag = "records",
     params(schema::CollectionPath, schema::ClientHeader),
     request_body(content = Object, description = "The record's data"),
     responses(
@@ -157,7 +157,7 @@ pub async fn create(
 
 /// The live records of a collection in order of id, by bytes.
 #[utoipa::path(
-    get, path = "/v1/spaces/{space}/records/{collection}", tag = "records", operation_id = "list_records",
+    get, path = "/v1/spaces/{space}/records/{collection}", operation_id = "listRecords", tag = "records",
     params(schema::CollectionPath, schema::ListQuery, schema::ClientHeader),
     responses(
         (status = 200, description = "A page", body = schema::RecordList),

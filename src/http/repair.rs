@@ -23,7 +23,7 @@ const RUNS_A_STEP: usize = 2_048;
 
 /// The exact set of live revisions.
 #[utoipa::path(
-    get, path = "/v1/spaces/{space}/manifest", tag = "repair", operation_id = "manifest",
+    get, path = "/v1/spaces/{space}/manifest", operation_id = "readManifest", tag = "repair",
     params(schema::SpacePath, schema::ManifestQuery, schema::ClientHeader),
     responses(
         (status = 200, description = "The set, as runs", body = schema::Manifest),
@@ -52,7 +52,7 @@ fn bound(name: &str, value: Option<&str>) -> Result<Option<Rev>, Problem> {
 
 /// The live records that have given revisions.
 #[utoipa::path(
-    post, path = "/v1/spaces/{space}/fetch", tag = "repair", operation_id = "fetch",
+    post, path = "/v1/spaces/{space}/fetch", operation_id = "fetchRecords", tag = "repair",
     params(schema::SpacePath, schema::ClientHeader),
     request_body(content = schema::Fetch, description = "The revisions; gzip and zstd are accepted as Content-Encoding"),
     responses(

@@ -13,7 +13,7 @@ use crate::store::PolicyChange;
 
 /// A space's rule for its tombstones.
 #[utoipa::path(
-    get, path = "/v1/spaces/{space}/retention", tag = "retention", operation_id = "read_retention",
+    get, path = "/v1/spaces/{space}/retention", operation_id = "readRetention", tag = "retention",
     params(schema::SpacePath, schema::ClientHeader),
     responses(
         (status = 200, description = "The rule", body = RetentionRule),
@@ -28,7 +28,7 @@ pub async fn read(req: HttpRequest, at: InSpace, _: TakesJson, api: web::Data<Ap
 
 /// Change a space's rule for its tombstones.
 #[utoipa::path(
-    put, path = "/v1/spaces/{space}/retention", tag = "retention", operation_id = "configure_retention",
+    put, path = "/v1/spaces/{space}/retention", operation_id = "configureRetention", tag = "retention",
     params(schema::SpacePath, schema::ClientHeader),
     request_body = RetentionSettings,
     responses(
@@ -53,7 +53,7 @@ pub async fn configure(
     // Configuring makes a space that is not there; only a PUT on the space itself is meant to.
     api.store.space(&at.space).await?;
     let change = PolicyChange {
-        retention: Some(settings.retention),
+        retention: settings.retention,
         hold_for_clients: settings.hold_for_clients,
         max_retention: settings.max_retention,
     };
@@ -63,7 +63,7 @@ pub async fn configure(
 
 /// Purge old tombstones now.
 #[utoipa::path(
-    post, path = "/v1/spaces/{space}/compact", tag = "retention", operation_id = "compact",
+    post, path = "/v1/spaces/{space}/compact", operation_id = "compact", tag = "retention",
     params(schema::SpacePath, schema::ClientHeader),
     request_body(content = CompactOrder, description = "May be absent"),
     responses(

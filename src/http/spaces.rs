@@ -14,7 +14,7 @@ use crate::store::PolicyChange;
 
 /// What revision should I have?
 #[utoipa::path(
-    get, path = "/v1/spaces/{space}", tag = "spaces", operation_id = "read_space",
+    get, path = "/v1/spaces/{space}", operation_id = "readSpace", tag = "spaces",
     params(schema::SpacePath, schema::IfNoneMatch, schema::ClientHeader),
     responses(
         (status = 200, description = "The space", body = Space,
@@ -45,7 +45,7 @@ fn space(status: StatusCode, state: &SpaceState) -> HttpResponse {
 
 /// Create or configure a space.
 #[utoipa::path(
-    put, path = "/v1/spaces/{space}", tag = "spaces", operation_id = "configure_space",
+    put, path = "/v1/spaces/{space}", operation_id = "configureSpace", tag = "spaces",
     params(schema::SpacePath, schema::ClientHeader),
     request_body(content = SpaceSettings, description = "What is absent stays as it is, or as new spaces have it"),
     responses(
@@ -71,7 +71,7 @@ pub async fn configure(
 
 /// Remove a space with all it holds.
 #[utoipa::path(
-    delete, path = "/v1/spaces/{space}", tag = "spaces", operation_id = "delete_space",
+    delete, path = "/v1/spaces/{space}", operation_id = "deleteSpace", tag = "spaces",
     params(schema::SpacePath, schema::ClientHeader),
     responses(
         (status = 204, description = "Removed; made anew, it has another epoch"),
@@ -86,7 +86,7 @@ pub async fn delete(req: HttpRequest, at: InSpace, api: web::Data<Api>) -> Resul
 
 /// The spaces in order of name.
 #[utoipa::path(
-    get, path = "/v1/spaces", tag = "spaces", operation_id = "list_spaces",
+    get, path = "/v1/spaces", operation_id = "listSpaces", tag = "spaces",
     params(schema::ListQuery, schema::ClientHeader),
     responses(
         (status = 200, description = "A page", body = SpaceList),

@@ -13,7 +13,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 const PLAIN: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The process lives.
-#[utoipa::path(get, path = "/healthz", tag = "status", operation_id = "healthz",
+#[utoipa::path(get, path = "/healthz", operation_id = "healthz", tag = "status",
     responses((status = 200, description = "It does", body = schema::Health), schema::Refusals))]
 pub async fn alive(req: HttpRequest) -> Result<HttpResponse, Problem> {
     query::none(req.query_string())?;
@@ -21,7 +21,7 @@ pub async fn alive(req: HttpRequest) -> Result<HttpResponse, Problem> {
 }
 
 /// The store answers.
-#[utoipa::path(get, path = "/readyz", tag = "status", operation_id = "readyz",
+#[utoipa::path(get, path = "/readyz", operation_id = "readyz", tag = "status",
     responses((status = 200, description = "It does", body = schema::Health), schema::Refusals))]
 pub async fn ready(req: HttpRequest, api: web::Data<Api>) -> Result<HttpResponse, Problem> {
     query::none(req.query_string())?;
@@ -30,7 +30,7 @@ pub async fn ready(req: HttpRequest, api: web::Data<Api>) -> Result<HttpResponse
 }
 
 /// What the server counts, for Prometheus.
-#[utoipa::path(get, path = "/metrics", tag = "status", operation_id = "metrics",
+#[utoipa::path(get, path = "/metrics", operation_id = "metrics", tag = "status",
     responses(
         (status = 200, description = "In the text format of Prometheus, by `Accept` as OpenMetrics",
             content(

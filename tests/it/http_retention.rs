@@ -17,12 +17,13 @@ async fn the_rule_of_a_space_is_read_and_changed() {
     let rule = json!({"retention": "30d", "hold_for_clients": false, "max_retention": "180d"});
     assert_eq!(server.get(path).await.json(), rule);
     let changed = json!({"retention": "7d", "hold_for_clients": false, "max_retention": "52w"});
-    for body in [&changed, &json!({"retention": "7d"})] {
+    // What is absent stays as it is.
+    for body in [&changed, &json!({"retention": "7d"}), &json!({"hold_for_clients": false}), &json!({})] {
         assert_eq!(server.put(path, body).await.json(), changed);
     }
     assert_eq!(server.get("/v1/spaces/demo").await.json()["retention"], "7d");
     for (body, says) in [
-        (json!({}), "retention"),
+        (json!({"retention": null}), "retention"),
         (json!({"retention": "soon"}), "duration"),
         (json!({"retention": "7d", "max_retention": "1y"}), "duration"),
         (json!({"retention": "7d", "hold_for_clients": true}), "client registry"),

@@ -170,6 +170,9 @@ async fn a_browser_that_reconnects_goes_on_at_its_last_event() {
     assert_eq!(events.page().await["changes"][0]["id"], "b");
     let mut events = server.events(path, &[("last-event-id", "")]).await;
     assert_eq!(events.page().await["changes"], json!([]));
+    // It stands in the place of `since`, whatever that was.
+    let mut events = server.events("/v1/spaces/demo/changes?since=junk", &[("last-event-id", &seen)]).await;
+    assert_eq!(events.page().await["changes"][0]["id"], "b");
     for bad in ["2", "x", "now"] {
         let headers = [("accept", "text/event-stream"), ("last-event-id", bad)];
         server.get_with(path, &headers).await.problem_about(400, "invalid_cursor", "Last-Event-ID");
@@ -234,13 +237,26 @@ async fn the_head_of_a_stream_leaves_the_connection_free() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_silent_feed_is_kept_alive_by_comments() {
+async fn a_feed_has_comments_whether_it_is_silent_or_not() {
     let server = Server::start().await;
     server.write("a", &json!({})).await;
     let cursor = server.cursor().await;
     let path = format!("/v1/spaces/demo/changes?since={cursor}");
-    let response = server.request("GET", &path, &[("accept", "text/event-stream")], Vec::new()).send().await.unwrap();
-    let mut response = response;
-    let chunk = tokio::time::timeout(Duration::from_secs(15), response.chunk()).await.unwrap().unwrap().unwrap();
+    let open =
+        async || server.request("GET", &path, &[("accept", "text/event-stream")], Vec::new()).send().await.unwrap();
+    let mut silent = open().await;
+    let chunk = tokio::time::timeout(Duration::from_secs(15), silent.chunk()).await.unwrap().unwrap().unwrap();
     assert!(chunk.starts_with(b":"), "{chunk:?}");
+    let mut busy = open().await;
+    let comment = async {
+        for n in 0.. {
+            server.write("a", &json!({"n": n})).await;
+            let chunk = busy.chunk().await.unwrap().unwrap();
+            if chunk.starts_with(b":") {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(15), comment).await.expect("events alone do not stand for comments");
 }

@@ -23,7 +23,7 @@ use crate::domain::{Progress, Since};
 use crate::feed::{Subscription, Woken};
 use crate::store::StoreError;
 
-/// How long a stream may be silent. The protocol promises a comment every 15 s.
+/// How often a stream has a comment. The protocol promises one every 15 s.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
 struct Subscriber {
@@ -57,6 +57,8 @@ pub async fn answer(req: &HttpRequest, api: &web::Data<Api>, request: PullReques
         // The events would be read, and thrown away, for as long as the connection lives.
         return Ok(response.streaming(stream::empty::<Result<Bytes, Infallible>>()));
     }
+    // After the last event the connection ends too: the client sees that nothing more will come.
+    response.force_close();
     let subscriber = Subscriber {
         api: Arc::clone(api),
         request,
@@ -77,6 +79,15 @@ fn stream_headers(mut response: HttpResponseBuilder) -> HttpResponseBuilder {
 
 async fn next_event(mut subscriber: Subscriber) -> Option<(Result<Bytes, Infallible>, Subscriber)> {
     loop {
+        // The protocol promises a comment however much else is sent.
+        if Instant::now() >= subscriber.beat && !matches!(subscriber.next, Next::End) {
+            subscriber.beat = Instant::now() + HEARTBEAT;
+            if matches!(subscriber.next, Next::Wait) {
+                // A look now and then costs next to nothing, and no lost wake-up can then last.
+                subscriber.next = Next::Read;
+            }
+            return Some((Ok(Bytes::from_static(b":\n\n")), subscriber));
+        }
         let pulled = match std::mem::replace(&mut subscriber.next, Next::End) {
             Next::End => return None,
             Next::Answer(pulled) => Ok(*pulled),
@@ -87,10 +98,7 @@ async fn next_event(mut subscriber: Subscriber) -> Option<(Result<Bytes, Infalli
                         Woken::Closed => return None,
                         Woken::Changed => subscriber.next = Next::Read,
                     },
-                    () = tokio::time::sleep_until(subscriber.beat) => {
-                        subscriber.next = Next::Wait;
-                        return Some(subscriber.send(Bytes::from_static(b":\n\n")));
-                    }
+                    () = tokio::time::sleep_until(subscriber.beat) => subscriber.next = Next::Wait,
                 }
                 continue;
             }
@@ -109,17 +117,12 @@ async fn next_event(mut subscriber: Subscriber) -> Option<(Result<Bytes, Infalli
             }
         };
         if let Some(event) = event {
-            return Some(subscriber.send(Bytes::from(event)));
+            return Some((Ok(Bytes::from(event)), subscriber));
         }
     }
 }
 
 impl Subscriber {
-    fn send(mut self, bytes: Bytes) -> (Result<Bytes, Infallible>, Self) {
-        self.beat = Instant::now() + HEARTBEAT;
-        (Ok(bytes), self)
-    }
-
     /// Moves on to the page's cursor. An empty page makes an event only where the client has no whole cursor yet.
     fn advance(&mut self, page: &Page) -> Option<Vec<u8>> {
         let whole = matches!(&self.request.since, Since::Cursor(cursor) if cursor.progress == Progress::Whole);

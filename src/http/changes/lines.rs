@@ -1,7 +1,6 @@
 //! The NDJSON form: the whole answer as one stream of lines, in constant memory (PROTOCOL.md §3).
 //!
-//! Each step reads some rows and ends with a checkpoint; the next one is read when the socket has taken it. The stream
-//! ends at the head as it stood at the start, however much is written meanwhile.
+//! Each step is some rows and a checkpoint. While one is written, the next one is read, and none further ahead. The stream ends at the head as it stood at the start, however much is written meanwhile.
 
 use std::sync::Arc;
 
@@ -10,14 +9,16 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use futures_util::stream;
+use tokio::task::JoinHandle;
 
 use super::super::accept::NDJSON;
 use super::super::metrics::PullKind;
 use super::super::problem::Problem;
 use super::super::{Api, answer, wire};
 use super::{page_or_answer, tagged};
-use crate::domain::pull::{Page, PullRequest, Pulled};
+use crate::domain::pull::{PullRequest, Pulled};
 use crate::domain::{Rev, Since};
+use crate::store::StoreError;
 
 /// Why a stream was cut short. The client sees that its last line is missing, and resumes at its last checkpoint.
 #[derive(Debug, thiserror::Error)]
@@ -31,9 +32,25 @@ struct Stream {
     request: PullRequest,
     /// The head when the stream began.
     upto: Rev,
-    /// What is to be written next; `None` when it has to be read.
-    read: Option<Page>,
-    done: bool,
+    next: Next,
+}
+
+/// What is to be written next.
+enum Next {
+    /// What was read already.
+    Read(Box<Result<Pulled, StoreError>>),
+    /// What is being read.
+    Reading(JoinHandle<Result<Pulled, StoreError>>),
+    /// Nothing.
+    End,
+}
+
+impl Next {
+    /// Begins to read while this step is written. The task is driven whether its client takes the step or not: a read
+    /// that waits for its turn in the store, and is then not looked at, would keep the others waiting.
+    fn begin(api: Arc<Api>, request: PullRequest) -> Self {
+        Self::Reading(tokio::spawn(async move { api.store.pull(request).await }))
+    }
 }
 
 pub async fn answer(
@@ -49,36 +66,39 @@ pub async fn answer(
     api.metrics.count_pull(PullKind::Lines);
     request.held = None;
     request.upto = Some(page.head);
-    let mut response = tagged(answer::revalidated(StatusCode::OK), (page.cursor.epoch, page.head));
+    let upto = page.head;
+    let mut response = tagged(answer::revalidated(StatusCode::OK), (page.cursor.epoch, upto));
     response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(NDJSON)));
     if req.method() == Method::HEAD {
         return Ok(response.streaming(stream::empty::<Result<Bytes, Cut>>()));
     }
-    let stream = Stream { api: Arc::clone(api), request, upto: page.head, read: Some(page), done: false };
+    let next = Next::Read(Box::new(Ok(Pulled::Page(page))));
+    let stream = Stream { api: Arc::clone(api), request, upto, next };
     Ok(response.streaming(stream::try_unfold(stream, step)))
 }
 
 /// The next lines, or `None` at the end.
 async fn step(mut stream: Stream) -> Result<Option<(Bytes, Stream)>, Cut> {
-    if stream.done {
-        return Ok(None);
-    }
-    let page = match stream.read.take() {
-        Some(page) => page,
-        None => match stream.api.store.pull(stream.request.clone()).await {
-            Ok(Pulled::Page(page)) => page,
-            Ok(Pulled::Resync(resync)) => {
-                return Err(Cut(format!("overtaken by a purge or a broken history ({})", resync.reason.as_str())));
-            }
-            Ok(Pulled::NotModified { .. }) => return Err(Cut("a step of a stream holds no tag".into())),
-            Err(error) => {
-                log::warn!("a stream of {} was cut short: {error}", stream.request.space);
-                return Err(Cut(error.to_string()));
-            }
-        },
+    let pulled = match std::mem::replace(&mut stream.next, Next::End) {
+        Next::End => return Ok(None),
+        Next::Read(read) => *read,
+        Next::Reading(reading) => reading.await.unwrap_or_else(|error| Err(StoreError::internal(error))),
     };
-    stream.done = !page.has_more || page.cursor.rev >= stream.upto;
-    let lines = wire::page::to_lines(&page, stream.done);
+    let page = match pulled {
+        Ok(Pulled::Page(page)) => page,
+        Ok(Pulled::Resync(resync)) => {
+            return Err(Cut(format!("overtaken by a purge or a broken history ({})", resync.reason.as_str())));
+        }
+        Ok(Pulled::NotModified { .. }) => return Err(Cut("a step of a stream holds no tag".into())),
+        Err(error) => {
+            log::warn!("a stream of {} was cut short: {error}", stream.request.space);
+            return Err(Cut(error.to_string()));
+        }
+    };
+    let done = !page.has_more || page.cursor.rev >= stream.upto;
     stream.request.since = Since::Cursor(page.cursor);
-    Ok(Some((Bytes::from(lines), stream)))
+    if !done {
+        stream.next = Next::begin(Arc::clone(&stream.api), stream.request.clone());
+    }
+    Ok(Some((Bytes::from(wire::page::to_lines(&page, done)), stream)))
 }

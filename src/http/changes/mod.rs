@@ -16,7 +16,7 @@ use super::problem::{Code, Problem};
 use super::wire::schema;
 use super::{Api, answer, conditions, query};
 use crate::domain::pull::{Page, PullRequest, Pulled};
-use crate::domain::{Cursor, Epoch, Rev, Since, SpaceName};
+use crate::domain::{Cursor, Epoch, Progress, Rev, Since};
 use crate::store::StoreError;
 
 /// The longest wait of a long poll, in seconds.
@@ -24,7 +24,7 @@ const LONGEST_WAIT: u64 = 60;
 
 /// What changed since X.
 #[utoipa::path(
-    get, path = "/v1/spaces/{space}/changes", tag = "pull", operation_id = "changes",
+    get, path = "/v1/spaces/{space}/changes", operation_id = "pullChanges", tag = "pull",
     params(schema::SpacePath, schema::ChangesQuery, schema::ChangesHeaders, schema::ClientHeader),
     responses(
         (status = 200, description = "A page, or a stream of lines or events, by `Accept`",
@@ -54,9 +54,13 @@ pub async fn changes(req: HttpRequest, at: InSpace, api: web::Data<Api>) -> Resu
             return Err(Problem::invalid(format!("{name} is for pages: a stream of lines has no {name}")));
         }
     }
+    let since = match last_event_id(&req).filter(|_| form == EVENTS) {
+        Some(cursor) => Since::Cursor(cursor?),
+        None => since.as_deref().map_or(Ok(Since::Nothing), parse_since)?,
+    };
     let mut request = PullRequest {
         space: at.space,
-        since: since.as_deref().map_or(Ok(Since::Nothing), parse_since)?,
+        since,
         limit: query::limit(limit.as_deref())?,
         collections: query::collections(collections.as_deref())?,
         max_bytes: PAGE_BYTES,
@@ -66,14 +70,11 @@ pub async fn changes(req: HttpRequest, at: InSpace, api: web::Data<Api>) -> Resu
     let wait = wait.as_deref().map_or(Ok(0), parse_wait)?;
     match form {
         NDJSON => {
-            request.held = held(&req, &api, &request.space).await?;
+            request.held = held(&req, &api, &request).await?;
             (request.limit, request.max_bytes) = (STREAM_ROWS, STREAM_BYTES);
             lines::answer(&req, &api, request).await
         }
         EVENTS => {
-            if let Some(cursor) = last_event_id(&req)? {
-                request.since = Since::Cursor(cursor);
-            }
             request.max_bytes = STREAM_BYTES;
             events::answer(&req, &api, request).await
         }
@@ -95,25 +96,29 @@ fn parse_wait(text: &str) -> Result<u64, Problem> {
 }
 
 /// The cursor of the last event that the client saw; a reconnecting browser sends it, empty if there was none.
-fn last_event_id(req: &HttpRequest) -> Result<Option<Cursor>, Problem> {
-    let Some(value) = req.headers().get("last-event-id").filter(|value| !value.is_empty()) else { return Ok(None) };
+fn last_event_id(req: &HttpRequest) -> Option<Result<Cursor, Problem>> {
+    let value = req.headers().get("last-event-id").filter(|value| !value.is_empty())?;
     let cursor = value.to_str().ok().and_then(|text| text.parse().ok());
-    cursor.map(Some).ok_or_else(|| {
+    Some(cursor.ok_or_else(|| {
         Problem::new(Code::InvalidCursor, "Last-Event-ID: this is not a cursor: send one as the server gave it")
-    })
+    }))
 }
 
 /// The epoch and head that `If-None-Match` says the client holds.
 ///
-/// One tag says it. Of several, or of `*`, only the present one matters, and the space tells which that is; if it
+/// A client under way holds no answer yet: a tag from its last page, sent with the cursor of the next, would stop it
+/// there with a 304. One tag says it. Of several, or of `*`, only the present one matters, and the space tells which that is; if it
 /// changes before the pull, the pull finds that the tag no longer matches.
-async fn held(req: &HttpRequest, api: &Api, space: &SpaceName) -> Result<Option<(Epoch, Rev)>, StoreError> {
+async fn held(req: &HttpRequest, api: &Api, request: &PullRequest) -> Result<Option<(Epoch, Rev)>, StoreError> {
+    if matches!(&request.since, Since::Cursor(cursor) if cursor.progress != Progress::Whole) {
+        return Ok(None);
+    }
     let mut tags = conditions::tags(req.headers(), &header::IF_NONE_MATCH);
     let Some(first) = tags.next() else { return Ok(None) };
     if let (Some(opaque), None) = (first.opaque(), tags.next()) {
         return Ok(conditions::page_tag(opaque));
     }
-    let state = api.store.space(space).await?;
+    let state = api.store.space(&request.space).await?;
     let present = (state.epoch(), state.head);
     Ok(conditions::none_match(req.headers(), &page_tag(present)).then_some(present))
 }

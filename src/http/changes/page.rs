@@ -34,7 +34,7 @@ pub async fn answer(
     let pulled = if asked.wait > 0 && may_be_held(&request.since) {
         hold(req, api, &request, Duration::from_secs(asked.wait)).await?
     } else {
-        request.held = held(req, api, &request.space).await?;
+        request.held = held(req, api, &request).await?;
         api.store.pull(request.clone()).await?
     };
     Ok(match page_or_answer(api, &request, pulled)? {

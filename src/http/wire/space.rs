@@ -110,14 +110,14 @@ impl From<RetentionPolicy> for RetentionRule {
     }
 }
 
-/// What a space's rule is to become.
+/// What a space's rule is to become; what is absent stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetentionSettings {
     /// Tombstones older than this are purged.
-    #[schema(value_type = String, example = "30d")]
-    #[serde(deserialize_with = "required_retention")]
-    pub retention: Retention,
+    #[schema(value_type = Option<String>, example = "30d")]
+    #[serde(default, deserialize_with = "retention")]
+    pub retention: Option<Retention>,
     /// Holding needs the client registry, which this version does not have: only false is accepted.
     #[serde(default)]
     pub hold_for_clients: Option<bool>,
@@ -172,10 +172,6 @@ impl From<Purged> for Compaction {
 }
 
 fn retention<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Retention>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| text.parse()).transpose().map_err(serde::de::Error::custom)
-}
-
-fn required_retention<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Retention, D::Error> {
-    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    // An absent one is none; null is not a duration.
+    String::deserialize(deserializer)?.parse().map(Some).map_err(serde::de::Error::custom)
 }

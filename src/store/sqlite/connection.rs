@@ -21,14 +21,15 @@ const PRAGMAS: &str = "
     PRAGMA journal_size_limit = 67108864;
 ";
 
-/// The page cache of a connection, in KiB (negative for SQLite): a writer touches pages all over the indexes.
-const WRITER_CACHE: &str = "PRAGMA cache_size = -65536;";
-const READER_CACHE: &str = "PRAGMA cache_size = -8192; PRAGMA query_only = ON;";
+/// The page cache of a connection, in KiB (negative for SQLite): a writer touches pages all over the indexes. The WAL may
+/// grow to 32 MiB before a commit has to checkpoint it: that is the `checkpointer`'s work, and a commit does what is left.
+const WRITER: &str = "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 8000;";
+const READER: &str = "PRAGMA cache_size = -8192; PRAGMA query_only = ON;";
 
 /// Opens the connection that writes, and brings the schema up to date.
 pub(super) fn open_writer(path: &Path) -> Result<SqliteConnection, StoreError> {
     let mut connection = establish(path)?;
-    connection.batch_execute(WRITER_CACHE).map_err(failure)?;
+    connection.batch_execute(WRITER).map_err(failure)?;
     // Two programs that start at once must not both migrate.
     let migrated = connection.exclusive_transaction(|connection| {
         connection.run_pending_migrations(MIGRATIONS).map(|_| ()).map_err(MigrationFault::Migration)
@@ -57,7 +58,7 @@ impl From<diesel::result::Error> for MigrationFault {
 /// Opens a connection that only reads.
 pub(super) fn open_reader(path: &Path) -> Result<SqliteConnection, StoreError> {
     let mut connection = establish(path)?;
-    connection.batch_execute(READER_CACHE).map_err(failure)?;
+    connection.batch_execute(READER).map_err(failure)?;
     Ok(connection)
 }
 

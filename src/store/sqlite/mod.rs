@@ -1,11 +1,12 @@
 //! The store on one SQLite file: a writer thread, a pool of readers, and a memory of spaces that answers polls.
 //!
-//! - `writer` and `transaction`: group commit; `writes`: what a write does within it.
+//! - `writer` and `transaction`: group commit; `writes`: what a write does within it; `checkpointer`: the WAL kept short.
 //! - `readers` and `reads`: snapshots and what is read in them; `rows`: rows to domain values.
 //! - `states`: spaces in memory, right for as long as `wal_index` says that nothing was committed.
 //! - `heads` and `restore`: noticing a file that was put back from a backup; `backup`: making one.
 
 mod backup;
+mod checkpointer;
 mod connection;
 mod heads;
 mod readers;
@@ -34,6 +35,7 @@ use crate::domain::{
 use crate::store::{ListRequest, Listing, PolicyChange, Purged, Store, StoreError, StoreOptions};
 
 pub use backup::backup;
+use checkpointer::Checkpointer;
 use readers::Readers;
 use states::States;
 use watcher::Watcher;
@@ -44,6 +46,7 @@ pub struct SqliteStore {
     writer: Writer,
     readers: Readers,
     watcher: Watcher,
+    checkpointer: Checkpointer,
     // Dropped after every connection above: it holds a descriptor of SQLite's own file.
     states: Arc<States>,
     clock: Arc<dyn Clock>,
@@ -64,12 +67,13 @@ impl SqliteStore {
         let readers = Readers::open(path, options.readers)?;
         let states = Arc::new(States::open(path)?);
         let watcher = Watcher::start(path, heads, Arc::clone(&states), options.feed.clone())?;
+        let checkpointer = Checkpointer::start(path, Arc::clone(&states))?;
         let clock = Arc::clone(&options.clock);
         let retention = options.default_retention;
         let writer =
             Writer::start(connection, options.clock, options.feed, Arc::clone(&states), retention, options.queue)?;
         let default_policy = RetentionPolicy::of(retention);
-        Ok(Self { writer, readers, watcher, states, clock, default_policy, _claim: claim })
+        Ok(Self { writer, readers, watcher, checkpointer, states, clock, default_policy, _claim: claim })
     }
 
     /// A space as it is right after a write to it.
@@ -167,6 +171,7 @@ impl Store for SqliteStore {
         // Joining threads blocks, but only for the commits that are waited for anyway, and they wait for no runtime.
         self.writer.close();
         self.watcher.close();
+        self.checkpointer.close();
         self.readers.close();
     }
 }
@@ -175,6 +180,7 @@ impl Drop for SqliteStore {
     fn drop(&mut self) {
         self.writer.close();
         self.watcher.close();
+        self.checkpointer.close();
         self.readers.close();
     }
 }

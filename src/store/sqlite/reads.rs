@@ -51,16 +51,14 @@ fn read_rows(
     reading: Reading,
 ) -> Result<Rows, StoreError> {
     let upto = request.upto.unwrap_or(space.state.head);
-    let limit = i64::try_from(request.limit.saturating_add(1)).unwrap_or(i64::MAX);
     let mut query = records::table
         .select(CHANGE)
         .filter(records::rev.gt(reading.after.to_stored()).and(records::rev.le(upto.to_stored())))
         .order(records::rev)
-        .limit(limit)
         .into_boxed();
     if let Some(start) = reading.start {
         // A tombstone up to the start is nothing to a client that held nothing.
-        query = query.filter(sql::<Bool>("deleted = 0").or(records::rev.gt(start.to_stored())));
+        query = query.filter(records::data.is_not_null().or(records::rev.gt(start.to_stored())));
     }
     let chosen = space.chosen(request.collections.as_ref());
     let range = upto.get().saturating_sub(reading.after.get());
@@ -69,7 +67,9 @@ fn read_rows(
         // A quiet collection in a busy space: its own rows are fewer than the range has. Without the space's id, the
         // index by id is the one that serves.
         Some(ids) if rows < SMALL_COLLECTION && rows.saturating_mul(4) < range => {
-            query = query.filter(records::collection_id.eq_any(ids));
+            // Sorting these few, SQLite keeps no more than the page needs.
+            let limit = i64::try_from(request.limit.saturating_add(1)).unwrap_or(i64::MAX);
+            query = query.filter(records::collection_id.eq_any(ids)).limit(limit);
         }
         Some(ids) => query = query.filter(records::space_id.eq(space.id).and(records::collection_id.eq_any(ids))),
         None => query = query.filter(records::space_id.eq(space.id)),
@@ -78,7 +78,8 @@ fn read_rows(
     collect(space, found, request.limit, request.max_bytes)
 }
 
-/// Takes rows until the page is full.
+/// Takes rows until the page is full. Rows are read as they are taken, in the order of an index, so that a query needs
+/// no limit; with a bound one, SQLite would prepare its statement anew for each page.
 fn collect(
     space: &SpaceRow,
     found: impl Iterator<Item = QueryResult<ChangeColumns>>,
@@ -110,8 +111,8 @@ fn before(connection: &mut SqliteConnection, space: &SpaceRow, time: Timestamp) 
             .filter(records::space_id.eq(space.id).and(records::rev.gt(middle)))
             .order(records::rev)
             .select((records::rev, records::modified_at))
-            .first::<(i64, i64)>(connection)
-            .optional()
+            .load_iter::<(i64, i64), _>(connection)
+            .and_then(|mut rows| rows.next().transpose())
             .map_err(failure)?;
         match next {
             Some((rev, modified_at)) if modified_at < time.micros() => low = rev,
@@ -159,7 +160,7 @@ pub(super) fn record(
     let row = records::table
         .filter(records::collection_id.eq(collection).and(records::id.eq(id.as_str())))
         .select(CHANGE)
-        .first::<ChangeColumns>(connection)
+        .get_result::<ChangeColumns>(connection)
         .optional()
         .map_err(failure)?;
     row.map(|row| rows::change(&space, row)).transpose()
@@ -172,12 +173,11 @@ pub(super) fn list(connection: &mut SqliteConnection, request: &ListRequest) -> 
         return Ok(Listing { records: Vec::new(), after: None });
     };
     let found = records::table
-        .filter(records::collection_id.eq(collection).and(sql::<Bool>("deleted = 0")))
+        .filter(records::collection_id.eq(collection).and(records::data.is_not_null()))
         // No id is empty, so that everything comes after the empty text.
         .filter(records::id.gt(request.after.as_ref().map_or("", RecordId::as_str)))
         .order(records::id)
         .select(CHANGE)
-        .limit(i64::try_from(request.limit.saturating_add(1)).unwrap_or(i64::MAX))
         .load_iter::<ChangeColumns, _>(connection)
         .map_err(failure)?;
     let rows = collect(&space, found, request.limit, request.max_bytes)?;
@@ -258,7 +258,7 @@ pub(super) fn fetch(connection: &mut SqliteConnection, request: &FetchRequest) -
         let mut query = records::table
             .filter(records::space_id.eq(space.id))
             .filter(records::rev.between(first.cast_signed(), range.end().cast_signed()))
-            .filter(sql::<Bool>("deleted = 0"))
+            .filter(records::data.is_not_null())
             .order(records::rev)
             .select(CHANGE)
             .into_boxed();

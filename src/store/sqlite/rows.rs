@@ -53,7 +53,7 @@ type SpaceColumns = (i64, Option<String>, i64, String, bool, String, i64, i64);
 
 /// Reads a space; `None` when there is none of that name.
 pub(super) fn space(connection: &mut SqliteConnection, name: &SpaceName) -> Result<Option<SpaceRow>, StoreError> {
-    let row = spaces::table.filter(spaces::name.eq(name.as_str())).first::<SpaceColumns>(connection);
+    let row = spaces::table.filter(spaces::name.eq(name.as_str())).get_result::<SpaceColumns>(connection);
     row.optional().map_err(failure)?.map(|row| assemble(connection, row)).transpose()
 }
 

@@ -185,10 +185,11 @@ impl<'a> Transaction<'a> {
     ) -> Result<Existing, StoreError> {
         let collection = self.space(space)?.and_then(|space| space.collections.get(collection).copied());
         let Some(collection) = collection else { return Ok(Existing::Nothing) };
+        // Not `first`: SQLite prepares a statement with a bound LIMIT anew for each run, at the cost of the run itself.
         let row = records::table
             .filter(records::collection_id.eq(collection).and(records::id.eq(id.as_str())))
             .select((records::rev, records::modified_at, records::data))
-            .first::<(i64, i64, Option<String>)>(self.connection)
+            .get_result::<(i64, i64, Option<String>)>(self.connection)
             .optional()
             .map_err(failure)?;
         Ok(row.map_or(Existing::Nothing, |(rev, modified_at, data)| Existing::Record {
@@ -288,7 +289,7 @@ impl<'a> Transaction<'a> {
 
     /// The highest `seq` of a client in a space; 0 when there is none.
     pub fn seq(&mut self, space: i64, client: &str) -> Result<u64, StoreError> {
-        let seq = clients::table.find((space, client)).select(clients::seq).first::<i64>(self.connection);
+        let seq = clients::table.find((space, client)).select(clients::seq).get_result::<i64>(self.connection);
         Ok(seq.optional().map_err(failure)?.unwrap_or(0).unsigned_abs())
     }
 

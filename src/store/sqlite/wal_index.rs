@@ -11,6 +11,12 @@ use std::path::Path;
 /// The bytes that change with every commit.
 pub(super) type Header = [u8; 48];
 
+/// How many frames (pages of commits) the WAL held when the header was read.
+pub(super) fn frames(header: &Header) -> u32 {
+    // The fifth word, in the machine's own order of bytes.
+    header.get(16..20).and_then(|word| word.try_into().ok()).map_or(0, u32::from_ne_bytes)
+}
+
 /// The `-shm` file of a database that is open.
 ///
 /// POSIX drops all locks that a process has on a file when it closes any of its descriptors, SQLite's own included:
