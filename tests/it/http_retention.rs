@@ -23,7 +23,7 @@ async fn the_rule_of_a_space_is_read_and_changed() {
     }
     assert_eq!(server.get("/v1/spaces/demo").await.json()["retention"], "7d");
     for (body, says) in [
-        (json!({"retention": null}), "retention"),
+        (json!({"retention": null}), "null"),
         (json!({"retention": "soon"}), "duration"),
         (json!({"retention": "7d", "max_retention": "1y"}), "duration"),
         (json!({"retention": "7d", "hold_for_clients": true}), "client registry"),
