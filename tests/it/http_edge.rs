@@ -63,11 +63,14 @@ fn get(target: &str, fields: &str) -> Vec<u8> {
     format!("GET {target} HTTP/1.1\r\nhost: x\r\n{fields}\r\n").into_bytes()
 }
 
-const MALFORMED: (&str, &str, &str) = ("400 Bad Request", "invalid_request", "cannot be read as a request");
-const LONG: (&str, &str, &str) = ("431 Request Header Fields Too Large", "too_large", "131072 bytes and 96 headers");
+/// The status line, the code, and words of the detail.
+type Expected = (&'static str, &'static str, &'static str);
+
+const MALFORMED: Expected = ("400 Bad Request", "invalid_request", "cannot be read as a request");
+const LONG: Expected = ("431 Request Header Fields Too Large", "too_large", "131072 bytes and 96 headers");
 
 /// What the framework refuses, by name.
-fn refused() -> Vec<(&'static str, Vec<u8>, (&'static str, &'static str, &'static str))> {
+fn refused() -> Vec<(&'static str, Vec<u8>, Expected)> {
     let post = |fields: &str| format!("POST / HTTP/1.1\r\nhost: x\r\n{fields}\r\n").into_bytes();
     vec![
         ("no request line", b"nonsense\r\n\r\n".to_vec(), MALFORMED),
@@ -99,7 +102,6 @@ async fn what_cannot_be_read_is_refused_with_a_problem() {
     let server = Server::start().await;
     tokio::task::block_in_place(|| {
         for (name, request, (status_line, code, words)) in refused() {
-            eprintln!("{name}");
             let mut socket = connect(&server);
             socket.write_all(&request).unwrap();
             Wire::read(&mut socket).refusal(status_line, code, words);
@@ -122,7 +124,6 @@ async fn an_answer_before_a_refusal_is_as_it_would_have_been() {
     tokio::task::block_in_place(|| {
         for (request, status, words) in before {
             for (name, refused, (status_line, code, detail)) in refused() {
-                eprintln!("{name}");
                 // In one write, and in two.
                 for pause in [false, true] {
                     let mut socket = connect(&server);
