@@ -67,7 +67,7 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let api = web::Data::new(Api::new(Arc::clone(&store), feed.clone(), Arc::clone(&clock), config.limits));
-    let server = start(listeners, config.workers, config.cors_origins, api)?;
+    let server = start(listeners, config.workers, &config.cors_origins, &api)?;
     let handle = server.handle();
     let serving = tokio::spawn(server);
     let compacting = compactor::run(Arc::clone(&store), clock, feed.clone(), config.compact_interval);
@@ -88,8 +88,8 @@ pub async fn run(
 fn start(
     listeners: Vec<TcpListener>,
     workers: Option<usize>,
-    origins: Vec<String>,
-    api: web::Data<Api>,
+    origins: &[String],
+    api: &web::Data<Api>,
 ) -> io::Result<Server> {
     let mut server = Server::build().disable_signals().shutdown_timeout(SHUTDOWN_SECONDS);
     if let Some(workers) = workers {
@@ -97,7 +97,7 @@ fn start(
     }
     let stopping = server.graceful_shutdown_signal();
     for listener in listeners {
-        let (origins, api, stopping) = (origins.clone(), api.clone(), stopping.clone());
+        let (origins, api, stopping) = (origins.to_vec(), api.clone(), stopping.clone());
         server = server.listen("http", listener, move || {
             let cors = Condition::new(!origins.is_empty(), http::cors(&origins));
             let app = App::new().configure(|routes| http::routes(&api, routes)).wrap(cors).wrap(Finish);

@@ -78,6 +78,7 @@ fn refused() -> Vec<(&'static str, Vec<u8>, Expected)> {
         ("another version", b"GET / HTTP/3.0\r\nhost: x\r\n\r\n".to_vec(), MALFORMED),
         ("HTTP/2 without a word", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), MALFORMED),
         ("a space in the path", get("/v1/spaces/a b", ""), MALFORMED),
+        ("raw UTF-8 in the path", get("/v1/spaces/d\u{e9}mo", ""), MALFORMED),
         ("a control byte in the path", get("/v1/spaces/a\u{1}b", ""), MALFORMED),
         ("a target that is no URL", get("http://[x", ""), MALFORMED),
         ("a target over 64 KiB", get(&format!("/{}", "x".repeat(66_000)), ""), MALFORMED),
