@@ -2,24 +2,29 @@
 //!
 //! The program and its tests run the same function; what differs is handed in.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_http::HttpService;
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::{AppConfig, Server};
 use actix_web::middleware::Condition;
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, web};
+use tokio::net::TcpStream;
 
 use crate::compactor;
 use crate::domain::Clock;
 use crate::feed::Feed;
-use crate::http::{self, Api, Finish, Limits};
+use crate::http::{self, Api, Edge, Finish, HEAD_SECONDS, Limits};
 use crate::store::Store;
 
 /// An idle connection is kept this long: longer than the usual interval of a client that polls each minute.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// A connection that the server closes may take this long to go.
+const DISCONNECT: Duration = Duration::from_secs(1);
 /// A request that is under way at the shutdown may take this many seconds more. A stream to a reader that does not read
 /// takes them all.
 const SHUTDOWN_SECONDS: u64 = 10;
@@ -62,7 +67,7 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let api = web::Data::new(Api::new(Arc::clone(&store), feed.clone(), Arc::clone(&clock), config.limits));
-    let server = start(listeners, config.workers, config.cors_origins, api)?;
+    let server = start(listeners, config.workers, &config.cors_origins, &api)?;
     let handle = server.handle();
     let serving = tokio::spawn(server);
     let compacting = compactor::run(Arc::clone(&store), clock, feed.clone(), config.compact_interval);
@@ -79,25 +84,43 @@ pub async fn run(
     ended
 }
 
-/// Starts the workers. Apart from `run`, whose future must be able to move between threads, as actix's builder is not.
+/// Starts the workers: what actix's `HttpServer` does, with an [`Edge`] around each connection. Apart from `run`, whose
+/// future must be able to move between threads, as actix's builder is not.
 fn start(
     listeners: Vec<TcpListener>,
     workers: Option<usize>,
-    origins: Vec<String>,
-    api: web::Data<Api>,
+    origins: &[String],
+    api: &web::Data<Api>,
 ) -> io::Result<Server> {
-    let mut server = HttpServer::new(move || {
-        let cors = Condition::new(!origins.is_empty(), http::cors(&origins));
-        App::new().configure(|routes| http::routes(&api, routes)).wrap(cors).wrap(Finish)
-    })
-    .disable_signals()
-    .keep_alive(KEEP_ALIVE)
-    .shutdown_timeout(SHUTDOWN_SECONDS);
+    let mut server = Server::build().disable_signals().shutdown_timeout(SHUTDOWN_SECONDS);
     if let Some(workers) = workers {
         server = server.workers(workers);
     }
+    let stopping = server.graceful_shutdown_signal();
     for listener in listeners {
-        server = server.listen(listener)?;
+        let (origins, api, stopping) = (origins.to_vec(), api.clone(), stopping.clone());
+        server = server.listen("http", listener, move || {
+            let cors = Condition::new(!origins.is_empty(), http::cors(&origins));
+            let app = App::new().configure(|routes| http::routes(&api, routes)).wrap(cors).wrap(Finish);
+            let app = app.into_factory().map_err(|error| error.error_response());
+            let stopping = stopping.clone();
+            let service = HttpService::build()
+                .keep_alive(KEEP_ALIVE)
+                .client_request_timeout(Duration::from_secs(HEAD_SECONDS))
+                .client_disconnect_timeout(DISCONNECT)
+                .graceful_shutdown_signal(move || {
+                    let stopping = stopping.clone();
+                    async move { stopping.notified().await }
+                })
+                .h1(map_config(app, |()| AppConfig::default()));
+            let edge = |socket: TcpStream| {
+                let peer = socket.peer_addr().ok();
+                // An event must not wait until the one before is acknowledged. A socket that is gone already says so soon.
+                let _ = socket.set_nodelay(true);
+                ready(Ok((Edge::new(socket), peer)))
+            };
+            fn_service(edge).and_then(service)
+        })?;
     }
     Ok(server.run())
 }

@@ -2,13 +2,15 @@
 //!
 //! A request lives through four rooms: an extractor turns it into domain values or a 400 (`extract`, `query`,
 //! `body`), a handler of a few lines calls one operation of the store, and a wire type (`wire`) renders the answer.
-//! Around all routes stands `finish`, around each one `observe`.
+//! Around all routes stands `finish`, around each one `observe`; what never becomes a request is answered at
+//! the `edge`.
 
 mod accept;
 mod answer;
 mod body;
 mod changes;
 mod conditions;
+mod edge;
 mod extract;
 mod finish;
 mod home;
@@ -33,6 +35,7 @@ use crate::domain::Clock;
 use crate::feed::Feed;
 use crate::store::Store;
 
+pub use edge::{Edge, HEAD_SECONDS};
 pub use finish::Finish;
 pub use limits::Limits;
 pub use openapi::document as openapi_document;

@@ -87,6 +87,7 @@ impl Code {
 #[derive(Clone, Debug)]
 pub struct Problem {
     code: Code,
+    status: StatusCode,
     detail: Cow<'static, str>,
     /// Further members as JSON text, each with a comma before it.
     members: Vec<u8>,
@@ -96,7 +97,13 @@ pub struct Problem {
 impl Problem {
     /// A problem of this code; `detail` is a sentence about this one occurrence.
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), members: Vec::new(), allow: None }
+        Self { code, status: code.row().1, detail: detail.into(), members: Vec::new(), allow: None }
+    }
+
+    /// With a status that says more than the usual one of its code.
+    #[must_use]
+    pub fn with_status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
     }
 
     /// 400: what is wrong, and where.
@@ -170,7 +177,7 @@ impl Problem {
 
     /// The problem as JSON.
     pub fn to_json(&self) -> Vec<u8> {
-        let (code, status, title) = self.code.row();
+        let (code, _, title) = self.code.row();
         let mut out = Vec::with_capacity(256 + self.members.len());
         out.extend_from_slice(b"{\"type\":\"urn:strandline:problem:");
         out.extend_from_slice(code.as_bytes());
@@ -179,7 +186,7 @@ impl Problem {
         out.extend_from_slice(b"\",\"title\":");
         write::string(&mut out, title);
         out.extend_from_slice(b",\"status\":");
-        write::number(&mut out, u64::from(status.as_u16()));
+        write::number(&mut out, u64::from(self.status.as_u16()));
         out.extend_from_slice(b",\"detail\":");
         write::string(&mut out, &self.detail);
         out.extend_from_slice(&self.members);
@@ -198,7 +205,7 @@ impl std::error::Error for Problem {}
 
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
-        self.code.row().1
+        self.status
     }
 
     fn error_response(&self) -> HttpResponse {

@@ -17,6 +17,7 @@ mod crash;
 mod disk;
 mod history;
 mod http_bodies;
+mod http_edge;
 mod http_errors;
 mod http_program;
 mod http_pull;
