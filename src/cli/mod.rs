@@ -1,6 +1,6 @@
 //! The command line: one file a subcommand (DESIGN: the command line).
 //!
-//! Each command says what it does once, against a [`target::Target`]: the database itself, or a server. Results go to
+//! Each command says what it does once, against a `target::Target`: the database itself, or a server. Results go to
 //! stdout, as aligned text or with `--json` for programs; progress and errors go to stderr. Exit codes: 0 done,
 //! 1 failed, 2 usage.
 
