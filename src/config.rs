@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::domain::Retention;
 use crate::http::Limits;
-use crate::store::DatabaseUrl;
+use crate::store::{DatabaseUrl, RemoteOptions};
 
 /// The arguments of `serve`. Each can also be given in the environment.
 #[derive(Args, Clone, Debug)]
@@ -21,9 +21,20 @@ pub struct ServeArgs {
     )]
     pub listen: Vec<String>,
 
-    /// The database: sqlite:PATH.
-    #[arg(long, env = "STRANDLINE_DATABASE", value_name = "URL", default_value = "sqlite:strandline.db")]
+    /// The database: sqlite:PATH, or postgres://USER@HOST:PORT/NAME. A password is safer in the environment than typed:
+    /// in this variable, or in PGPASSWORD.
+    #[arg(
+        long,
+        env = "STRANDLINE_DATABASE",
+        hide_env_values = true,
+        value_name = "URL",
+        default_value = "sqlite:strandline.db"
+    )]
     pub database: DatabaseUrl,
+
+    /// A streaming standby of the PostgreSQL database, which then serves the records of pulls.
+    #[arg(long, env = "STRANDLINE_READ_DATABASE", hide_env_values = true, value_name = "URL")]
+    pub read_database: Option<DatabaseUrl>,
 
     /// How long a new space remembers deletions: a whole number and one of s, m, h, d and w, or `forever`.
     #[arg(long, env = "STRANDLINE_DEFAULT_RETENTION", value_name = "DURATION", default_value = "30d")]
@@ -57,6 +68,22 @@ pub struct ServeArgs {
     #[arg(long, env = "STRANDLINE_READERS", value_name = "COUNT", default_value = "4", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub readers: u32,
 
+    /// PostgreSQL connections for writing.
+    #[arg(long, env = "STRANDLINE_WRITERS", value_name = "COUNT", default_value = "4", value_parser = clap::value_parser!(u32).range(2..=64))]
+    pub writers: u32,
+
+    /// How long opening a PostgreSQL connection, or waiting for a free one, may take.
+    #[arg(long, env = "STRANDLINE_CONNECT_TIMEOUT", value_name = "DURATION", default_value = "5s", value_parser = interval)]
+    pub connect_timeout: Duration,
+
+    /// How long one PostgreSQL statement may take.
+    #[arg(long, env = "STRANDLINE_STATEMENT_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = interval)]
+    pub statement_timeout: Duration,
+
+    /// How long a PostgreSQL statement may wait for a lock.
+    #[arg(long, env = "STRANDLINE_LOCK_TIMEOUT", value_name = "DURATION", default_value = "5s", value_parser = interval)]
+    pub lock_timeout: Duration,
+
     /// Writes that may wait before more are turned away with 503.
     #[arg(long, env = "STRANDLINE_QUEUE", value_name = "COUNT", default_value = "4096", value_parser = positive)]
     pub queue: usize,
@@ -69,6 +96,17 @@ impl ServeArgs {
             push_changes: self.max_push_changes,
             push_bytes: self.max_push_bytes,
             record_bytes: self.max_record_bytes,
+        }
+    }
+
+    /// What a database server has need of.
+    pub fn remote(&self) -> RemoteOptions {
+        RemoteOptions {
+            read_database: self.read_database.clone(),
+            writers: self.writers,
+            connect_timeout: self.connect_timeout,
+            statement_timeout: self.statement_timeout,
+            lock_timeout: self.lock_timeout,
         }
     }
 }

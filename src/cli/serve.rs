@@ -64,6 +64,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         default_retention: args.default_retention,
         readers: args.readers,
         queue: args.queue,
+        remote: args.remote(),
     };
     let store = store::open(&args.database, options).await?;
     for listener in &listeners {

@@ -5,10 +5,12 @@
 
 mod failure;
 mod schema;
+pub mod postgres;
 pub mod sqlite;
 mod url;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -23,7 +25,7 @@ use crate::domain::{
 use crate::feed::Feed;
 
 pub use failure::StoreError;
-pub use url::{DatabaseUrl, DatabaseUrlFault};
+pub use url::{DatabaseUrl, DatabaseUrlFault, PostgresUrl, redacted};
 
 /// What the server keeps. Every operation sees one snapshot, or is one durable transaction.
 ///
@@ -164,6 +166,35 @@ pub struct StoreOptions {
     pub readers: u32,
     /// Writes that may wait before more are turned away as [`StoreError::Busy`].
     pub queue: usize,
+    /// What only a database server has need of.
+    pub remote: RemoteOptions,
+}
+
+/// What a store on a database server is opened with; one on a file passes it over.
+#[derive(Clone, Debug)]
+pub struct RemoteOptions {
+    /// A streaming standby that serves the rows of pulls.
+    pub read_database: Option<DatabaseUrl>,
+    /// Write connections.
+    pub writers: u32,
+    /// How long opening a connection, or waiting for a free one, may take.
+    pub connect_timeout: Duration,
+    /// How long one statement may take.
+    pub statement_timeout: Duration,
+    /// How long a statement may wait for a lock.
+    pub lock_timeout: Duration,
+}
+
+impl Default for RemoteOptions {
+    fn default() -> Self {
+        Self {
+            read_database: None,
+            writers: 4,
+            connect_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(30),
+            lock_timeout: Duration::from_secs(5),
+        }
+    }
 }
 
 impl Default for StoreOptions {
@@ -174,6 +205,7 @@ impl Default for StoreOptions {
             default_retention: Retention::DEFAULT,
             readers: 4,
             queue: 4096,
+            remote: RemoteOptions::default(),
         }
     }
 }
@@ -191,6 +223,7 @@ pub async fn open(url: &DatabaseUrl, options: StoreOptions) -> Result<Arc<dyn St
             let store = store.await.map_err(StoreError::internal)??;
             Ok(Arc::new(store))
         }
+        DatabaseUrl::Postgres(url) => Ok(Arc::new(postgres::PostgresStore::open(url, options).await?)),
     }
 }
 
@@ -206,5 +239,8 @@ pub async fn backup(url: &DatabaseUrl, target: &std::path::Path) -> Result<(), S
             let copy = tokio::task::spawn_blocking(move || sqlite::backup(&path, &target));
             copy.await.map_err(StoreError::internal)?
         }
+        DatabaseUrl::Postgres(_) => Err(StoreError::Open(
+            "a PostgreSQL database is backed up with its own tools: pg_basebackup, or pg_dump with --format=custom".into(),
+        )),
     }
 }

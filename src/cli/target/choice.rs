@@ -37,7 +37,7 @@ pub struct TargetArgs {
 #[derive(Debug, Args)]
 pub struct DatabaseArgs {
     /// The database
-    #[arg(long, value_name = "URL", env = DATABASE, default_value = DEFAULT_DATABASE)]
+    #[arg(long, value_name = "URL", env = DATABASE, hide_env_values = true, default_value = DEFAULT_DATABASE)]
     pub database: DatabaseUrl,
 }
 
@@ -95,7 +95,8 @@ impl DatabaseArgs {
 
 /// Opening makes a database that is not there: for most commands that would turn a typing error into an empty answer.
 pub fn must_exist(database: &DatabaseUrl, may_create: MayCreate) -> Result<(), CliError> {
-    let DatabaseUrl::Sqlite(path) = database;
+    // A database server is asked when it is opened: it never makes one.
+    let DatabaseUrl::Sqlite(path) = database else { return Ok(()) };
     if may_create == MayCreate::Yes || path.exists() {
         return Ok(());
     }
