@@ -4,8 +4,8 @@
 //! [`open`]. A store never names an HTTP status: it answers in the domain's words, or with a [`StoreError`].
 
 mod failure;
-mod schema;
 pub mod postgres;
+mod schema;
 pub mod sqlite;
 mod url;
 
@@ -240,7 +240,8 @@ pub async fn backup(url: &DatabaseUrl, target: &std::path::Path) -> Result<(), S
             copy.await.map_err(StoreError::internal)?
         }
         DatabaseUrl::Postgres(_) => Err(StoreError::Open(
-            "a PostgreSQL database is backed up with its own tools: pg_basebackup, or pg_dump with --format=custom".into(),
+            "a PostgreSQL database is backed up with its own tools: pg_basebackup, or pg_dump with --format=custom"
+                .into(),
         )),
     }
 }
