@@ -3,30 +3,40 @@
 use std::fs::File;
 use std::io::Write;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use rustix::process::Signal;
 
 use super::account::{command, give};
 use super::admin::{Admin, wait_for};
+use super::processes::signal;
 use super::watchdog::Watchdog;
-use super::{Settings, is_installed};
+use super::{Settings, certificates, is_installed};
 
 /// What takes longer is stuck.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two looks at something that is about to happen.
-const BLINK: Duration = Duration::from_millis(5);
+pub const BLINK: Duration = Duration::from_millis(5);
 
-/// A server on 127.0.0.1 whose superuser is `postgres`.
+/// The user that stores connect as: no superuser, and the owner of its databases.
+pub const USER: &str = "strandline";
+/// The database that all others are made from. It sorts text as people do and not by bytes, as a database that somebody
+/// hands over may well do; no store must rely on either.
+pub const BLANK: &str = "blank";
+
+/// A server on 127.0.0.1.
 pub struct Cluster {
-    /// Before the processes: it ends them.
-    watchdog: Watchdog,
+    pub(super) watchdog: Watchdog,
     directory: PathBuf,
     port: u16,
+    password: Option<String>,
     server: Option<Child>,
+    /// Its processes, while they are frozen.
+    pub(super) frozen: Vec<u32>,
 }
 
 /// How a server is stopped.
@@ -55,15 +65,16 @@ impl Cluster {
         let mut cluster = Self::unmade();
         cluster.make(settings);
         cluster.start_somewhere();
+        cluster.furnish();
         Some(cluster)
     }
 
     /// An empty directory, and who removes it.
-    fn unmade() -> Self {
+    pub(super) fn unmade() -> Self {
         let directory = tempfile::Builder::new().prefix("strandline-postgres-").tempdir().unwrap().keep();
         let watchdog = Watchdog::over(&directory);
         give(&directory);
-        Self { watchdog, directory, port: 0, server: None }
+        Self { watchdog, directory, port: 0, password: None, server: None, frozen: Vec::new() }
     }
 
     fn make(&mut self, settings: &Settings) {
@@ -74,19 +85,47 @@ impl Cluster {
         self.carry_out(&mut initdb);
         let mut file = File::options().append(true).open(data.join("postgresql.conf")).unwrap();
         file.write_all(settings.text().as_bytes()).unwrap();
+        std::fs::write(data.join("pg_hba.conf"), settings.doors()).unwrap();
+        if !settings.certified.is_empty() {
+            certificates::make(&self.directory, &settings.certified);
+        }
+        self.password.clone_from(&settings.password);
+    }
+
+    /// What there is to know of another cluster, of which this one is a copy.
+    pub(super) fn resemble(&mut self, other: &Self) {
+        self.password.clone_from(&other.password);
+        for (own, theirs) in [(self.authority(), other.authority()), (self.stranger(), other.stranger())] {
+            let _ = std::fs::copy(theirs, own);
+        }
+    }
+
+    /// Makes the user and the database to copy.
+    fn furnish(&self) {
+        let admin = self.admin();
+        let password = self.password.as_ref().map(|it| format!("PASSWORD '{}'", it.replace('\'', "''")));
+        admin.run(&format!("CREATE ROLE {USER} LOGIN {}", password.unwrap_or_default()));
+        let has_icu: bool = admin.ask("SELECT EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i')");
+        let locale = if has_icu { "LOCALE_PROVIDER icu ICU_LOCALE 'en'" } else { "" };
+        admin.run(&format!("CREATE DATABASE {BLANK} OWNER {USER} TEMPLATE template0 {locale}"));
     }
 
     /// Runs one of PostgreSQL's programs to its end.
-    fn carry_out(&mut self, command: &mut Command) {
+    pub(super) fn carry_out(&mut self, command: &mut Command) {
         let mut child = command.stdout(self.log()).stderr(self.log()).spawn().unwrap();
-        self.watchdog.watch(&[child.id()]);
+        // Beside a server it needs no watching: it is over soon when that is gone.
+        if self.server.is_none() {
+            self.watchdog.watch(&[child.id()]);
+        }
         let status = child.wait().unwrap();
-        self.watchdog.watch(&[]);
+        if self.server.is_none() {
+            self.watchdog.watch(&[]);
+        }
         assert!(status.success(), "{command:?}: {status}\n{}", self.said());
     }
 
     /// Starts it on a port that is free.
-    fn start_somewhere(&mut self) {
+    pub(super) fn start_somewhere(&mut self) {
         for _ in 0..10 {
             self.port = free_port();
             match self.try_start() {
@@ -126,17 +165,13 @@ impl Cluster {
 
     /// Stops it, and waits for its end.
     pub fn stop(&mut self, how: Stop) {
-        self.signal(match how {
+        let order = match how {
             Stop::Smart => Signal::TERM,
             Stop::Fast => Signal::INT,
             Stop::Immediate => Signal::QUIT,
-        });
-        let begun = Instant::now();
-        while self.server.as_mut().unwrap().try_wait().unwrap().is_none() {
-            assert!(begun.elapsed() < PATIENCE, "PostgreSQL does not stop\n{}", self.said());
-            std::thread::sleep(BLINK);
-        }
-        self.ended();
+        };
+        signal(&[self.server_id()], order);
+        self.wait_for_its_end();
     }
 
     /// Stops it, cutting clients off, and starts it.
@@ -145,18 +180,38 @@ impl Cluster {
         self.start_again();
     }
 
+    pub(super) fn wait_for_its_end(&mut self) {
+        let begun = Instant::now();
+        while self.server.as_mut().expect("it runs").try_wait().unwrap().is_none() {
+            assert!(begun.elapsed() < PATIENCE, "PostgreSQL does not stop\n{}", self.said());
+            std::thread::sleep(BLINK);
+        }
+        self.ended();
+    }
+
     fn ended(&mut self) {
         self.server = None;
+        self.frozen.clear();
         self.watchdog.watch(&[]);
     }
 
-    fn signal(&self, signal: Signal) {
-        kill_process(pid(self.server.as_ref().expect("it runs").id()), signal).unwrap();
+    pub(super) fn server_id(&self) -> u32 {
+        self.server.as_ref().expect("it runs").id()
     }
 
-    /// A URL of its database `name`.
+    /// A URL of its database `name`, for a store.
     pub fn url(&self, name: &str) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
+        let password = self.password.as_ref().map(|it| format!(":{}", utf8_percent_encode(it, NON_ALPHANUMERIC)));
+        format!("postgres://{USER}{}@127.0.0.1:{}/{name}", password.unwrap_or_default(), self.port)
+    }
+
+    /// Where it listens, on 127.0.0.1: the same after each start.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// A way to its first database, past passwords and TLS.
@@ -181,10 +236,6 @@ impl Cluster {
     pub fn said(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(self.log_path()).unwrap_or_default()).into_owned()
     }
-}
-
-fn pid(id: u32) -> Pid {
-    Pid::from_raw(i32::try_from(id).unwrap()).unwrap()
 }
 
 /// A port below those that the system gives to clients: while the server is down, one of those may be somebody's, or

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::cluster::{BLANK, USER};
 use super::{Admin, Cluster};
 
 pub struct Database {
@@ -13,16 +14,26 @@ pub struct Database {
 impl Database {
     /// An empty one on the cluster that all tests share. `None` when PostgreSQL is not installed.
     pub fn empty() -> Option<Self> {
-        Cluster::shared().map(|cluster| Self::on(cluster, "template1"))
+        Cluster::shared().map(Self::on)
     }
 
-    /// One on `cluster`, as a copy of its database `template`, to which nobody may be connected.
-    pub fn on(cluster: &Cluster, template: &str) -> Self {
+    /// An empty one on `cluster`.
+    pub fn on(cluster: &Cluster) -> Self {
+        Self::copy_of(BLANK, cluster)
+    }
+
+    /// A copy of the database `template`, to which nobody may be connected.
+    fn copy_of(template: &str, cluster: &Cluster) -> Self {
         static NUMBER: AtomicUsize = AtomicUsize::new(1);
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let (url, cluster) = (cluster.url(&name), cluster.admin());
-        cluster.run(&format!("CREATE DATABASE {name} TEMPLATE {template}"));
+        cluster.run(&format!("CREATE DATABASE {name} OWNER {USER} TEMPLATE {template}"));
         Self { cluster, name, url }
+    }
+
+    /// Its name, which its copy on a standby has too.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// What names it to a store.

@@ -1,5 +1,7 @@
 //! What a cluster is configured with.
 
+use std::fmt::Write;
+
 /// What every cluster of the tests has, unless its own settings differ: quick, small, and no more durable than a process
 /// that dies needs. Shared memory lies in the data directory, so that nothing is left when that is removed.
 const USUAL: [(&str, &str); 11] = [
@@ -20,6 +22,8 @@ const USUAL: [(&str, &str); 11] = [
 #[derive(Clone, Default)]
 pub struct Settings {
     lines: Vec<(String, String)>,
+    pub(super) password: Option<String>,
+    pub(super) certified: Vec<String>,
 }
 
 impl Settings {
@@ -30,9 +34,34 @@ impl Settings {
         self
     }
 
+    /// Whoever connects over TCP must say this password (SCRAM-SHA-256).
+    #[must_use]
+    pub fn password(mut self, password: &str) -> Self {
+        self.password = Some(password.to_owned());
+        self
+    }
+
+    /// Whoever connects over TCP must use TLS. The server's certificate is for these names and addresses.
+    #[must_use]
+    pub fn tls(mut self, names: &[&str]) -> Self {
+        self.certified = names.iter().map(|&name| name.to_owned()).collect();
+        self.set("ssl", "on")
+    }
+
     /// The text that goes to the end of `postgresql.conf`, where the last line of a name counts.
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
         let own = self.lines.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        USUAL.into_iter().chain(own).map(|(name, value)| format!("{name} = {value}\n")).collect()
+        for (name, value) in USUAL.into_iter().chain(own) {
+            writeln!(text, "{name} = {value}").unwrap();
+        }
+        text
+    }
+
+    /// `pg_hba.conf`: who may connect, and how. The Unix socket is the tests' own.
+    pub(super) fn doors(&self) -> String {
+        let door = if self.certified.is_empty() { "host" } else { "hostssl" };
+        let method = if self.password.is_some() { "scram-sha-256" } else { "trust" };
+        format!("local all all trust\nlocal replication all trust\n{door} all all 127.0.0.1/32 {method}\n")
     }
 }
