@@ -1,4 +1,6 @@
 //! The tables, as both backends have them. Times are microseconds since 1970, revisions plain numbers.
+//!
+//! `spaces.version` is PostgreSQL's alone: SQLite has other means to know that nothing was committed.
 
 diesel::table! {
     spaces (id) {
@@ -10,6 +12,8 @@ diesel::table! {
         max_retention -> Text,
         created_at -> BigInt,
         modified_at -> BigInt,
+        copying -> Nullable<Text>,
+        version -> BigInt,
     }
 }
 

@@ -32,6 +32,7 @@ use crate::domain::repair::{FetchRequest, Fetched, Manifest, ManifestRequest};
 use crate::domain::{
     Change, Clock, CollectionName, Collections, RecordId, RetentionPolicy, SpaceName, SpaceState, Timestamp,
 };
+use crate::store::writes as shared;
 use crate::store::{ListRequest, Listing, PolicyChange, Purged, Store, StoreError, StoreOptions};
 
 pub use backup::backup;
@@ -116,11 +117,11 @@ impl Store for SqliteStore {
     }
 
     async fn push(&self, request: PushRequest) -> Result<Pushed, StoreError> {
-        self.writer.write(move |tx| writes::push(tx, &request)).await
+        self.writer.write(move |tx| shared::push(tx, &request)).await
     }
 
     async fn write(&self, request: RecordWrite) -> Result<Written, StoreError> {
-        self.writer.write(move |tx| writes::write(tx, &request)).await
+        self.writer.write(move |tx| shared::write(tx, &request)).await
     }
 
     async fn record(
@@ -155,6 +156,11 @@ impl Store for SqliteStore {
     async fn sweep_step(&self, max_rows: usize) -> Result<usize, StoreError> {
         let now = self.clock.now();
         self.writer.write(move |tx| writes::sweep_step(tx, now, max_rows)).await
+    }
+
+    async fn may_compact(&self) -> Result<bool, StoreError> {
+        // Another process on the file does no harm: each step of each is a transaction.
+        Ok(true)
     }
 
     async fn open_epoch(&self, space: SpaceName) -> Result<Arc<SpaceState>, StoreError> {

@@ -5,12 +5,13 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
 use super::connection::failure;
-use super::rows::{self, CHANGE, ChangeColumns, SpaceRow};
+use super::rows;
 use crate::domain::pull::{self, End, PullRequest, Pulled, Reading, Rows, Start, View};
 use crate::domain::repair::{FetchRequest, Fetched, Manifest, ManifestRequest};
 use crate::domain::{
     Change, Checksum, CollectionName, Collections, Cursor, Progress, RecordId, Rev, Runs, SpaceName, Tally, Timestamp,
 };
+use crate::store::rows::{CHANGE, ChangeColumns, SpaceRow};
 use crate::store::schema::records;
 use crate::store::{ListRequest, Listing, Purged, StoreError};
 
@@ -93,7 +94,7 @@ fn collect(
             rows.cut = true;
             break;
         }
-        let change = rows::change(space, row.map_err(failure)?)?;
+        let change = space.change(row.map_err(failure)?)?;
         bytes += change.wire_size();
         rows.changes.push(change);
     }
@@ -163,7 +164,7 @@ pub(super) fn record(
         .get_result::<ChangeColumns>(connection)
         .optional()
         .map_err(failure)?;
-    row.map(|row| rows::change(&space, row)).transpose()
+    row.map(|row| space.change(row)).transpose()
 }
 
 /// Lists the live records of a collection by id (§5).
@@ -266,7 +267,7 @@ pub(super) fn fetch(connection: &mut SqliteConnection, request: &FetchRequest) -
             query = query.filter(records::collection_id.eq_any(ids));
         }
         for row in query.load_iter::<ChangeColumns, _>(connection).map_err(failure)? {
-            let change = rows::change(&space, row.map_err(failure)?)?;
+            let change = space.change(row.map_err(failure)?)?;
             if changes.len() >= request.limit || (bytes >= request.max_bytes && !changes.is_empty()) {
                 return Ok(Fetched { changes, next: Some(change.rev) });
             }

@@ -8,11 +8,13 @@ use diesel::prelude::*;
 
 use super::connection::failure;
 use super::heads::{Heads, Seen, Verdict};
-use super::rows::{self, SpaceRow};
-use super::transaction::{insert_epoch, new_epoch};
+use super::rows;
+use super::transaction::insert_epoch;
 use crate::domain::{Epoch, Rev};
 use crate::store::StoreError;
+use crate::store::rows::SpaceRow;
 use crate::store::schema::{epochs, facts, spaces};
+use crate::store::writes::new_epoch;
 
 /// The fact that a file is a backup which nobody has opened yet.
 pub(super) const COPIED: &str = "copied_at";

@@ -10,11 +10,12 @@ use super::connection::failure;
 use super::rows;
 use crate::domain::push::Existing;
 use crate::domain::{
-    Change, CollectionName, CollectionState, Document, Epoch, RecordId, Retention, RetentionPolicy, Rev, SpaceName,
-    SpaceState, State, Timestamp,
+    CollectionName, CollectionState, Document, Epoch, RecordId, Retention, RetentionPolicy, Rev, SpaceName, SpaceState,
+    State, Timestamp,
 };
 use crate::store::StoreError;
 use crate::store::schema::{clients, collections, epochs, records, spaces};
+use crate::store::writes::{Writing, count_change, count_purge, new_epoch};
 
 /// What the writer remembers between transactions.
 pub(super) struct Cache {
@@ -98,7 +99,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// The space of that name, if there is one.
-    pub fn space(&mut self, name: &SpaceName) -> Result<Option<&mut Space>, StoreError> {
+    fn load(&mut self, name: &SpaceName) -> Result<Option<&mut Space>, StoreError> {
         if !self.cache.spaces.contains_key(name) {
             let Some(row) = rows::space(self.connection, name)? else { return Ok(None) };
             let collections = row.collections.iter().map(|(id, name)| (name.clone(), *id)).collect();
@@ -111,29 +112,7 @@ impl<'a> Transaction<'a> {
 
     /// The space of that name.
     pub fn existing_space(&mut self, name: &SpaceName) -> Result<&mut Space, StoreError> {
-        self.space(name)?.ok_or_else(|| StoreError::NoSpace(name.clone()))
-    }
-
-    /// Makes a space of that name, which must not exist, with a new epoch.
-    pub fn create_space(&mut self, name: &SpaceName, policy: Option<RetentionPolicy>) -> Result<(), StoreError> {
-        let policy = policy.unwrap_or_else(|| RetentionPolicy::of(self.cache.default_retention));
-        let now = self.now.micros();
-        let id = diesel::insert_into(spaces::table)
-            .values((
-                spaces::name.eq(name.as_str()),
-                spaces::head.eq(0),
-                spaces::retention.eq(policy.retention.to_string()),
-                spaces::hold_for_clients.eq(policy.hold_for_clients),
-                spaces::max_retention.eq(policy.max_retention.to_string()),
-                spaces::created_at.eq(now),
-                spaces::modified_at.eq(now),
-            ))
-            .returning(spaces::id)
-            .get_result::<i64>(self.connection)
-            .map_err(failure)?;
-        insert_epoch(self.connection, id, 0, new_epoch(), Rev::ZERO)?;
-        self.touch(name);
-        Ok(())
+        self.load(name)?.ok_or_else(|| StoreError::NoSpace(name.clone()))
     }
 
     /// Opens a new epoch of a space at its head.
@@ -176,93 +155,6 @@ impl<'a> Transaction<'a> {
         Ok(())
     }
 
-    /// What is there of a record.
-    pub fn existing(
-        &mut self,
-        space: &SpaceName,
-        collection: &CollectionName,
-        id: &RecordId,
-    ) -> Result<Existing, StoreError> {
-        let collection = self.space(space)?.and_then(|space| space.collections.get(collection).copied());
-        let Some(collection) = collection else { return Ok(Existing::Nothing) };
-        // Not `first`: SQLite prepares a statement with a bound LIMIT anew for each run, at the cost of the run itself.
-        let row = records::table
-            .filter(records::collection_id.eq(collection).and(records::id.eq(id.as_str())))
-            .select((records::rev, records::modified_at, records::data))
-            .get_result::<(i64, i64, Option<String>)>(self.connection)
-            .optional()
-            .map_err(failure)?;
-        Ok(row.map_or(Existing::Nothing, |(rev, modified_at, data)| Existing::Record {
-            rev: Rev::from_stored(rev),
-            modified_at: Timestamp::from_micros(modified_at),
-            data: data.map(|data| Document::from_stored(data.into_boxed_str())),
-        }))
-    }
-
-    /// Gives a record the next revision of its space and answers it. `existing` is what [`Self::existing`] said.
-    pub fn apply(
-        &mut self,
-        name: &SpaceName,
-        collection: &CollectionName,
-        id: &RecordId,
-        existing: &Existing,
-        state: State,
-    ) -> Result<Change, StoreError> {
-        let now = self.now;
-        let collection_id = self.collection_id(name, collection)?;
-        let connection = &mut *self.connection;
-        let space = self.cache.spaces.get_mut(name).ok_or_else(|| StoreError::NoSpace(name.clone()))?;
-        let rev = space.state.head.plus(1);
-        if rev == space.state.head {
-            return Err(StoreError::internal(format!("space {name} has used up its revisions")));
-        }
-        // The clock may have gone back; modified_at never does.
-        let modified_at = now.max(space.state.modified_at);
-        if let Existing::Record { rev: old, .. } = existing {
-            diesel::delete(records::table.filter(records::space_id.eq(space.id).and(records::rev.eq(old.to_stored()))))
-                .execute(connection)
-                .map_err(failure)?;
-        }
-        let data = match &state {
-            State::Live(data) => Some(data.as_str()),
-            State::Deleted => None,
-        };
-        diesel::insert_into(records::table)
-            .values((
-                records::space_id.eq(space.id),
-                records::rev.eq(rev.to_stored()),
-                records::collection_id.eq(collection_id),
-                records::id.eq(id.as_str()),
-                records::deleted.eq(data.is_none()),
-                records::modified_at.eq(modified_at.micros()),
-                records::data.eq(data),
-            ))
-            .execute(connection)
-            .map_err(failure)?;
-        let bytes = id.as_str().len();
-        let tally = space.state.collections.entry(collection.clone()).or_default();
-        if let Existing::Record { rev: old, data: before, .. } = existing {
-            forget(tally, *old, bytes, before.as_ref());
-        }
-        if let Some(data) = data {
-            tally.live += 1;
-            tally.live_bytes += (bytes + data.len()) as u64;
-            tally.checksum.toggle(rev);
-        } else {
-            tally.tombstones += 1;
-            tally.tombstone_bytes += bytes as u64;
-        }
-        tally.head = rev;
-        space.state.head = rev;
-        space.state.modified_at = modified_at;
-        space.dirty = true;
-        if !space.dirty_collections.contains(collection) {
-            space.dirty_collections.push(collection.clone());
-        }
-        self.touch(name);
-        Ok(Change { collection: collection.clone(), id: id.clone(), rev, modified_at, state })
-    }
-
     /// Books that tombstones were purged from a collection: counts down, horizon up.
     pub fn book_purge(
         &mut self,
@@ -274,40 +166,12 @@ impl<'a> Transaction<'a> {
     ) -> Result<(), StoreError> {
         let space = self.existing_space(name)?;
         let tally = space.state.collections.entry(collection.clone()).or_default();
-        tally.tombstones = tally.tombstones.saturating_sub(tombstones);
-        tally.tombstone_bytes = tally.tombstone_bytes.saturating_sub(bytes);
-        if horizon.0 > tally.horizon {
-            (tally.horizon, tally.horizon_at) = horizon;
-        }
+        count_purge(tally, tombstones, bytes, horizon);
         space.dirty = true;
         if !space.dirty_collections.contains(collection) {
             space.dirty_collections.push(collection.clone());
         }
         self.touch(name);
-        Ok(())
-    }
-
-    /// The highest `seq` of a client in a space; 0 when there is none.
-    pub fn seq(&mut self, space: i64, client: &str) -> Result<u64, StoreError> {
-        let seq = clients::table.find((space, client)).select(clients::seq).get_result::<i64>(self.connection);
-        Ok(seq.optional().map_err(failure)?.unwrap_or(0).unsigned_abs())
-    }
-
-    /// Remembers a client's `seq`.
-    pub fn set_seq(&mut self, space: i64, client: &str, seq: u64) -> Result<(), StoreError> {
-        let seq = i64::try_from(seq).map_err(StoreError::internal)?;
-        diesel::insert_into(clients::table)
-            .values((
-                clients::space_id.eq(space),
-                clients::name.eq(client),
-                clients::seq.eq(seq),
-                clients::used_at.eq(self.now.micros()),
-            ))
-            .on_conflict((clients::space_id, clients::name))
-            .do_update()
-            .set((clients::seq.eq(seq), clients::used_at.eq(self.now.micros())))
-            .execute(self.connection)
-            .map_err(failure)?;
         Ok(())
     }
 
@@ -334,6 +198,122 @@ impl<'a> Transaction<'a> {
         if self.touched.last() != Some(name) && !self.touched.contains(name) {
             self.touched.push(name.clone());
         }
+    }
+}
+
+impl Writing for Transaction<'_> {
+    fn space(&mut self, name: &SpaceName) -> Result<Option<&SpaceState>, StoreError> {
+        Ok(self.load(name)?.map(|space| &space.state))
+    }
+
+    fn create_space(&mut self, name: &SpaceName, policy: Option<RetentionPolicy>) -> Result<(), StoreError> {
+        let policy = policy.unwrap_or_else(|| RetentionPolicy::of(self.cache.default_retention));
+        let now = self.now.micros();
+        let id = diesel::insert_into(spaces::table)
+            .values((
+                spaces::name.eq(name.as_str()),
+                spaces::head.eq(0),
+                spaces::retention.eq(policy.retention.to_string()),
+                spaces::hold_for_clients.eq(policy.hold_for_clients),
+                spaces::max_retention.eq(policy.max_retention.to_string()),
+                spaces::created_at.eq(now),
+                spaces::modified_at.eq(now),
+            ))
+            .returning(spaces::id)
+            .get_result::<i64>(self.connection)
+            .map_err(failure)?;
+        insert_epoch(self.connection, id, 0, new_epoch(), Rev::ZERO)?;
+        self.touch(name);
+        Ok(())
+    }
+
+    fn existing(
+        &mut self,
+        space: &SpaceName,
+        collection: &CollectionName,
+        id: &RecordId,
+    ) -> Result<Existing, StoreError> {
+        let collection = self.load(space)?.and_then(|space| space.collections.get(collection).copied());
+        let Some(collection) = collection else { return Ok(Existing::Nothing) };
+        // Not `first`: SQLite prepares a statement with a bound LIMIT anew for each run, at the cost of the run itself.
+        let row = records::table
+            .filter(records::collection_id.eq(collection).and(records::id.eq(id.as_str())))
+            .select((records::rev, records::modified_at, records::data))
+            .get_result::<(i64, i64, Option<String>)>(self.connection)
+            .optional()
+            .map_err(failure)?;
+        Ok(row.map_or(Existing::Nothing, |(rev, modified_at, data)| Existing::Record {
+            rev: Rev::from_stored(rev),
+            modified_at: Timestamp::from_micros(modified_at),
+            data: data.map(|data| Document::from_stored(data.into_boxed_str())),
+        }))
+    }
+
+    fn apply(
+        &mut self,
+        name: &SpaceName,
+        collection: &CollectionName,
+        id: &RecordId,
+        existing: &Existing,
+        state: State,
+    ) -> Result<(Rev, Timestamp), StoreError> {
+        let now = self.now;
+        let collection_id = self.collection_id(name, collection)?;
+        let connection = &mut *self.connection;
+        let space = self.cache.spaces.get_mut(name).ok_or_else(|| StoreError::NoSpace(name.clone()))?;
+        let document = match &state {
+            State::Live(data) => Some(data),
+            State::Deleted => None,
+        };
+        let (rev, modified_at) = count_change(&mut space.state, collection, id, existing, document, now)?;
+        let data = document.map(Document::as_str);
+        if let Existing::Record { rev: old, .. } = existing {
+            diesel::delete(records::table.filter(records::space_id.eq(space.id).and(records::rev.eq(old.to_stored()))))
+                .execute(connection)
+                .map_err(failure)?;
+        }
+        diesel::insert_into(records::table)
+            .values((
+                records::space_id.eq(space.id),
+                records::rev.eq(rev.to_stored()),
+                records::collection_id.eq(collection_id),
+                records::id.eq(id.as_str()),
+                records::deleted.eq(data.is_none()),
+                records::modified_at.eq(modified_at.micros()),
+                records::data.eq(data),
+            ))
+            .execute(connection)
+            .map_err(failure)?;
+        space.dirty = true;
+        if !space.dirty_collections.contains(collection) {
+            space.dirty_collections.push(collection.clone());
+        }
+        self.touch(name);
+        Ok((rev, modified_at))
+    }
+
+    fn seq(&mut self, space: &SpaceName, client: &str) -> Result<u64, StoreError> {
+        let space = self.existing_space(space)?.id;
+        let seq = clients::table.find((space, client)).select(clients::seq).get_result::<i64>(self.connection);
+        Ok(seq.optional().map_err(failure)?.unwrap_or(0).unsigned_abs())
+    }
+
+    fn set_seq(&mut self, space: &SpaceName, client: &str, seq: u64) -> Result<(), StoreError> {
+        let space = self.existing_space(space)?.id;
+        let seq = i64::try_from(seq).map_err(StoreError::internal)?;
+        diesel::insert_into(clients::table)
+            .values((
+                clients::space_id.eq(space),
+                clients::name.eq(client),
+                clients::seq.eq(seq),
+                clients::used_at.eq(self.now.micros()),
+            ))
+            .on_conflict((clients::space_id, clients::name))
+            .do_update()
+            .set((clients::seq.eq(seq), clients::used_at.eq(self.now.micros())))
+            .execute(self.connection)
+            .map_err(failure)?;
+        Ok(())
     }
 }
 
@@ -374,23 +354,6 @@ impl Space {
         }
         Ok(())
     }
-}
-
-/// Takes a record's old version out of the counts.
-fn forget(tally: &mut CollectionState, old: Rev, id_bytes: usize, data: Option<&Document>) {
-    if let Some(data) = data {
-        tally.live = tally.live.saturating_sub(1);
-        tally.live_bytes = tally.live_bytes.saturating_sub((id_bytes + data.len()) as u64);
-        tally.checksum.toggle(old);
-    } else {
-        tally.tombstones = tally.tombstones.saturating_sub(1);
-        tally.tombstone_bytes = tally.tombstone_bytes.saturating_sub(id_bytes as u64);
-    }
-}
-
-/// An epoch that was never seen before.
-pub(super) fn new_epoch() -> Epoch {
-    Epoch::from_random(uuid::Uuid::new_v4().as_u128())
 }
 
 /// Adds an epoch to a space's lineage.

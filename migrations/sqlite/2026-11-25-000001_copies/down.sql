@@ -1,0 +1,2 @@
+DROP INDEX spaces_copying;
+ALTER TABLE spaces DROP COLUMN copying;
