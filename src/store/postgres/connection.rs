@@ -78,7 +78,9 @@ impl Connector {
     pub async fn connect(&self) -> ConnectionResult<AsyncPgConnection> {
         let this = self.clone();
         let opened = self.runtime.spawn(async move {
-            match timeout(this.connect_timeout, this.establish()).await {
+            // Each host may take its time, and the one that answers once more to log in.
+            let hosts = u32::try_from(this.config.get_hosts().len()).unwrap_or(1);
+            match timeout(this.connect_timeout.saturating_mul(hosts + 1), this.establish()).await {
                 Ok(opened) => opened,
                 Err(_) => Err(ConnectionError::BadConnection("the server did not answer in time".into())),
             }

@@ -25,7 +25,7 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// A pool of at most `size` connections. Waiting for one, like opening one, may take `patience`.
+    /// A pool of at most `size` connections. Waiting for one may take `patience`.
     pub fn new(
         connector: Connector,
         size: u32,
@@ -52,7 +52,6 @@ impl Pool {
         let pool = Deadpool::builder(manager)
             .max_size(usize::try_from(size.max(1)).unwrap_or(1))
             .wait_timeout(Some(patience))
-            .create_timeout(Some(patience.saturating_mul(2)))
             .runtime(deadpool::Runtime::Tokio1)
             .build()
             .map_err(StoreError::internal)?;
