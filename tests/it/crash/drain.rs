@@ -8,6 +8,22 @@ use tokio::net::TcpStream;
 
 use crate::support::{Form, Home, Program, Replica};
 
+/// Waits until the server knows of so many that wait for changes: a request that it has not read when it is told to stop
+/// is answered by nobody.
+async fn wait_for_subscribers(program: &Program, due: usize) {
+    let line = format!("strandline_subscribers {due}\n");
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let begun = Instant::now();
+    loop {
+        let answer = client.get(format!("http://{}/metrics", program.address())).send().await.unwrap();
+        if answer.text().await.unwrap().contains(&line) {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(10), "they do not come");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_told_to_stop_finishes_what_is_under_way() {
     let mut program = Program::start(Home::new()).await;
@@ -31,6 +47,7 @@ async fn a_server_that_is_told_to_stop_finishes_what_is_under_way() {
     assert_eq!(&told, b"HTTP/1.1 100 Continue\r\n\r\n");
     socket.write_all(half.as_bytes()).await.unwrap();
 
+    wait_for_subscribers(&program, 2).await;
     let begun = Instant::now();
     program.terminate();
     assert!(!live.follow(&mut feed).await.unwrap(), "the feed ends");
