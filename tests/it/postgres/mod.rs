@@ -1,0 +1,8 @@
+//! Stores that share a PostgreSQL database, and whatever can befall them and it. All against real servers; a test that
+//! breaks a server has one of its own.
+//!
+//! `node` is the program on a database, `mirror` a replica of a store in this process.
+
+mod mirror;
+mod node;
+mod skipped;
