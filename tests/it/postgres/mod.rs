@@ -3,6 +3,8 @@
 //!
 //! `node` is the program on a database, `mirror` a replica of a store in this process.
 
+mod cut_off;
+mod load;
 mod mirror;
 mod node;
 mod skipped;
