@@ -4,7 +4,9 @@
 //! `node` is the program on a database, `mirror` a replica of a store in this process.
 
 mod cut_off;
+mod failover;
 mod load;
 mod mirror;
 mod node;
 mod skipped;
+mod trouble;
