@@ -158,7 +158,7 @@ impl PostgresStore {
             if let Some(space) = space {
                 states.changed(&space);
                 feed.wake(&space);
-                link.tell(space);
+                link.tell(&space);
             }
         };
         run::transact(&self.runtime, &self.writes, self.patience, work, ended).await
@@ -290,15 +290,14 @@ impl Store for PostgresStore {
             Some(answer) => return Ok(answer),
             None => {}
         }
-        let known = match known {
-            Some(known) => known,
-            None => {
-                let known = self.load(&request.space).await?;
-                if let Some(answer) = without_rows(&known) {
-                    return Ok(answer);
-                }
-                known
+        let known = if let Some(known) = known {
+            known
+        } else {
+            let known = self.load(&request.space).await?;
+            if let Some(answer) = without_rows(&known) {
+                return Ok(answer);
             }
+            known
         };
         self.pull_rows(Arc::new(request), now, known).await
     }
