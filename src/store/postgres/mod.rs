@@ -1,8 +1,8 @@
 //! The store on PostgreSQL: any number of nodes on one database, none of which knows more than the others.
 //!
-//! - `connection` (with `tls`), `pool`: connections, and sessions on loan; `run`: snapshots and transactions on them, tried
-//!   again where that is safe; `fault`: what their errors mean; `migrate`: the schema; `home`: noticing a failover or a
-//!   restore.
+//! - `connection` (with `hosts` and `tls`), `pool`: connections, and sessions on loan; `run`: snapshots and transactions on
+//!   them, tried again where that is safe; `fault`: what their errors mean; `migrate`: the schema; `home`: noticing a
+//!   failover or a restore.
 //! - `queue`, `task`, `group`, `writer`: writes, grouped; `transaction`: a group in memory; `statements`: sets of rows.
 //! - `admin`: writes that are no client's edits. `reads`: what is read in a snapshot; `rows`: spaces read as a whole.
 //! - `states`: spaces in memory, which answer polls; `link`: what other nodes do; `leader`: which node compacts.
@@ -12,6 +12,7 @@ mod connection;
 mod fault;
 mod group;
 mod home;
+mod hosts;
 mod leader;
 mod link;
 mod migrate;

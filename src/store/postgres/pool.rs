@@ -25,13 +25,15 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// A pool of at most `size` connections. Waiting for one, like opening one, may take `patience`.
+    /// A pool of at most `size` connections. Waiting for one may take `patience`.
     pub fn new(
         connector: Connector,
         size: u32,
         patience: Duration,
         look: Option<FirstLook>,
     ) -> Result<Self, StoreError> {
+        // To connect, and to look where it leads.
+        let opening = connector.patience().saturating_add(patience);
         let mut config = ManagerConfig::<AsyncPgConnection>::default();
         // A connection that broke is noticed when it is used, and what it was used for is done again on another.
         config.recycling_method = RecyclingMethod::Fast;
@@ -52,7 +54,7 @@ impl Pool {
         let pool = Deadpool::builder(manager)
             .max_size(usize::try_from(size.max(1)).unwrap_or(1))
             .wait_timeout(Some(patience))
-            .create_timeout(Some(patience.saturating_mul(2)))
+            .create_timeout(Some(opening))
             .runtime(deadpool::Runtime::Tokio1)
             .build()
             .map_err(StoreError::internal)?;
