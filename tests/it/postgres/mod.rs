@@ -10,3 +10,4 @@ mod mirror;
 mod node;
 mod skipped;
 mod trouble;
+mod wakeups;
