@@ -3,11 +3,13 @@
 //!
 //! `node` is the program on a database, `mirror` a replica of a store in this process.
 
+mod crowd;
 mod cut_off;
 mod failover;
 mod load;
 mod mirror;
 mod node;
 mod skipped;
+mod standby;
 mod trouble;
 mod wakeups;
