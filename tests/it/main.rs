@@ -33,4 +33,5 @@ mod layers;
 mod lost;
 mod model;
 mod over_postgres;
+mod postgres;
 mod support;

@@ -3,6 +3,7 @@
 use std::env;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use diesel::{ConnectionError, ConnectionResult};
@@ -13,6 +14,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{SslMode, TargetSessionAttrs};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::hosts;
 use super::tls::{self, Check};
 use crate::store::{DatabaseUrlFault, PostgresUrl, RemoteOptions, StoreError};
 
@@ -22,7 +24,11 @@ const KEEPALIVE: Duration = Duration::from_secs(5);
 /// Opens connections to one database. Cloning is cheap.
 #[derive(Clone)]
 pub(super) struct Connector {
-    config: Arc<Config>,
+    /// One for each host that the URL names.
+    hosts: Arc<[Config]>,
+    /// The host that was good last. It is tried first: the others may be gone, or hang, or not have heard that they are the
+    /// primary no more.
+    good: Arc<AtomicUsize>,
     tls: MakeRustlsConnect,
     /// Where the connections live. A connection is driven by the runtime that opened it: opened on one of the HTTP
     /// server's workers, a busy worker would stall everyone's statements.
@@ -66,7 +72,8 @@ impl Connector {
             .keepalives_retries(2)
             .tcp_user_timeout(3 * KEEPALIVE);
         Ok(Self {
-            config: Arc::new(config),
+            hosts: hosts::alone(&config).into(),
+            good: Arc::default(),
             tls,
             runtime: Handle::current(),
             session: session(options).into(),
@@ -74,23 +81,37 @@ impl Connector {
         })
     }
 
-    /// Opens a connection.
+    /// How long opening a connection may take.
+    pub fn patience(&self) -> Duration {
+        self.connect_timeout.saturating_mul(u32::try_from(self.hosts.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Opens a connection to the first host that will do.
     pub async fn connect(&self) -> ConnectionResult<AsyncPgConnection> {
         let this = self.clone();
         let opened = self.runtime.spawn(async move {
-            // Each host may take its time, and the one that answers once more to log in.
-            let hosts = u32::try_from(this.config.get_hosts().len()).unwrap_or(1);
-            match timeout(this.connect_timeout.saturating_mul(hosts + 1), this.establish()).await {
-                Ok(opened) => opened,
-                Err(_) => Err(ConnectionError::BadConnection("the server did not answer in time".into())),
+            let (count, first) = (this.hosts.len(), this.good.load(Ordering::Relaxed));
+            let mut refused = ConnectionError::BadConnection("there is no host to connect to".into());
+            for (number, host) in this.hosts.iter().enumerate().cycle().skip(first).take(count) {
+                // The limit is each host's own: one that takes connections and then says nothing must not use up the
+                // time of those after it.
+                match timeout(this.connect_timeout, this.establish(host)).await {
+                    Ok(Ok(connection)) => {
+                        this.good.store(number, Ordering::Relaxed);
+                        return Ok(connection);
+                    }
+                    Ok(Err(error)) => refused = error,
+                    Err(_) => refused = ConnectionError::BadConnection("the server did not answer in time".into()),
+                }
             }
+            Err(refused)
         });
         opened.await.map_err(|error| ConnectionError::BadConnection(error.to_string()))?
     }
 
-    async fn establish(&self) -> ConnectionResult<AsyncPgConnection> {
+    async fn establish(&self, host: &Config) -> ConnectionResult<AsyncPgConnection> {
         let bad = |error: tokio_postgres::Error| ConnectionError::BadConnection(reason(&error));
-        let (client, connection) = self.config.connect(self.tls.clone()).await.map_err(bad)?;
+        let (client, connection) = host.connect(self.tls.clone()).await.map_err(bad)?;
         let mut connection = AsyncPgConnection::try_from_client_and_connection(client, connection).await?;
         connection.batch_execute(&self.session).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
         Ok(connection)

@@ -1,17 +1,19 @@
 //! The store on PostgreSQL: any number of nodes on one database, none of which knows more than the others.
 //!
-//! - `connection` (with `tls`), `pool`: connections, and sessions on loan; `run`: snapshots and transactions on them, tried
-//!   again where that is safe; `fault`: what their errors mean; `migrate`: the schema; `home`: noticing a failover or a
-//!   restore.
+//! - `connection` (with `hosts` and `tls`), `pool`: connections, and sessions on loan; `run`: snapshots and transactions on
+//!   them, tried again where that is safe; `fault`: what their errors mean; `migrate`: the schema; `home`: noticing a
+//!   failover or a restore.
 //! - `queue`, `task`, `group`, `writer`: writes, grouped; `transaction`: a group in memory; `statements`: sets of rows.
 //! - `admin`: writes that are no client's edits. `reads`: what is read in a snapshot; `rows`: spaces read as a whole.
-//! - `states`: spaces in memory, which answer polls; `link`: what other nodes do; `leader`: which node compacts.
+//! - `states`: spaces in memory, which answer polls; `link`: what other nodes do; `leader`: which node compacts;
+//!   `standby`: rows read elsewhere.
 
 mod admin;
 mod connection;
 mod fault;
 mod group;
 mod home;
+mod hosts;
 mod leader;
 mod link;
 mod migrate;
@@ -20,6 +22,7 @@ mod queue;
 mod reads;
 mod rows;
 mod run;
+mod standby;
 mod statements;
 mod states;
 mod task;
@@ -51,6 +54,7 @@ use leader::Leader;
 use link::Link;
 use pool::{FirstLook, Pool};
 use run::Work;
+use standby::Standby;
 use states::{Known, States};
 use writer::{Tools, Writer};
 
@@ -63,7 +67,7 @@ const GRACE: Duration = Duration::from_secs(5);
 pub struct PostgresStore {
     writes: Pool,
     reads: Pool,
-    standby: Option<Pool>,
+    standby: Option<Standby>,
     writer: Writer,
     states: Arc<States>,
     link: Link,
@@ -102,7 +106,7 @@ impl PostgresStore {
             None => None,
             Some(DatabaseUrl::Postgres(url)) => {
                 let connector = Connector::new(url, Role::Standby, remote)?;
-                Some(Pool::new(connector, options.readers, patience, None)?)
+                Some(Standby::new(Pool::new(connector, options.readers, patience, None)?, patience))
             }
             Some(url) => return Err(StoreError::Open(format!("{url} cannot be a standby of a PostgreSQL database"))),
         };
@@ -190,14 +194,14 @@ impl PostgresStore {
     ) -> Result<Pulled, StoreError> {
         if let Some(standby) = &self.standby {
             let (asked, remembered) = (Arc::clone(&request), Arc::clone(&known));
-            let read = run::read(&self.runtime, standby, self.patience, move |connection| {
+            let read = standby.read(&self.runtime, move |connection| {
                 let (asked, remembered) = (Arc::clone(&asked), Arc::clone(&remembered));
                 async move { reads::pull(connection, &asked, now, Some(&remembered)).await }.boxed()
             });
-            match read.await {
-                Ok((pulled, seen)) if caught_up(&pulled, &seen, &known) => return Ok(pulled),
-                Ok(_) => {}
-                Err(error) => log::warn!("the standby does not serve a pull, the primary does: {error}"),
+            if let Some((pulled, seen)) = read.await
+                && caught_up(&pulled, &seen, &known)
+            {
+                return Ok(pulled);
             }
         }
         let states = Arc::clone(&self.states);
@@ -400,7 +404,7 @@ impl Store for PostgresStore {
         self.link.stop();
         self.writes.close();
         self.reads.close();
-        self.standby.iter().for_each(Pool::close);
+        self.standby.iter().for_each(Standby::close);
     }
 }
 

@@ -9,7 +9,9 @@ use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfi
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tokio::time::timeout;
 
+use super::GRACE;
 use super::connection::Connector;
 use super::fault::Fault;
 use crate::store::StoreError;
@@ -32,6 +34,8 @@ impl Pool {
         patience: Duration,
         look: Option<FirstLook>,
     ) -> Result<Self, StoreError> {
+        // To connect, and to look where it leads.
+        let opening = connector.patience().saturating_add(patience);
         let mut config = ManagerConfig::<AsyncPgConnection>::default();
         // A connection that broke is noticed when it is used, and what it was used for is done again on another.
         config.recycling_method = RecyclingMethod::Fast;
@@ -52,6 +56,7 @@ impl Pool {
         let pool = Deadpool::builder(manager)
             .max_size(usize::try_from(size.max(1)).unwrap_or(1))
             .wait_timeout(Some(patience))
+            .create_timeout(Some(opening))
             .runtime(deadpool::Runtime::Tokio1)
             .build()
             .map_err(StoreError::internal)?;
@@ -92,13 +97,14 @@ impl Session {
         self.object.take();
     }
 
-    /// Rolls back what is open and gives it back.
+    /// Rolls back what is open and gives it back. Where the server does not do that at once, the connection is closed: who
+    /// rolls back has nothing more to wait for, and a space whose write hung here would be written to no more.
     pub async fn roll_back(self) {
         let rolled_back = match self.connection() {
-            Ok(mut connection) => connection.batch_execute("ROLLBACK").await.is_ok(),
-            Err(_) => false,
+            Ok(mut connection) => timeout(GRACE, connection.batch_execute("ROLLBACK")).await,
+            Err(_) => return,
         };
-        if rolled_back {
+        if matches!(rolled_back, Ok(Ok(()))) {
             self.settle();
         }
     }

@@ -2,8 +2,8 @@
 //! used twice, a push that is sent again happens once, and the replicas never notice more than a broken connection.
 
 mod drain;
-mod reader;
-mod writer;
+pub mod reader;
+pub mod writer;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -106,7 +106,7 @@ async fn nothing_acknowledged_is_lost_however_often_the_server_is_killed() {
 }
 
 /// What the server has is what the writers were told, all of it and no more.
-async fn verify(control: &mut crate::support::Link, ledgers: &[Writer]) {
+pub async fn verify(control: &mut crate::support::Link, ledgers: &[Writer]) {
     // Every edit took one revision: none was lost, and none that was sent again took two.
     let head = control.get("").await.unwrap().expect(200)["head"].as_u64().unwrap();
     let edits: u64 = ledgers.iter().map(|writer| writer.edits).sum();

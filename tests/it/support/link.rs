@@ -102,6 +102,9 @@ impl Link {
         if response.status() == 410 {
             return Err(Trouble::Resync(serde_json::from_slice(&response.bytes().await?).unwrap()));
         }
+        if response.status() == 503 {
+            return Err(Trouble::Lost(response.text().await?));
+        }
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], accept);
         Ok(Pieces { chunks: response.bytes_stream().boxed(), mark, held: Vec::new(), searched: 0, bytes: 0 })

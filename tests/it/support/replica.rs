@@ -20,15 +20,15 @@ pub struct Record {
 /// Why a request has no answer to go on with.
 #[derive(Debug)]
 pub enum Trouble {
-    /// The server is gone, or went away in the midst of its answer.
-    Lost(reqwest::Error),
+    /// The server is gone, or went away in the midst of its answer, or has no database at present (503).
+    Lost(String),
     /// 410, and its problem.
     Resync(Value),
 }
 
 impl From<reqwest::Error> for Trouble {
     fn from(error: reqwest::Error) -> Self {
-        Self::Lost(error)
+        Self::Lost(error.to_string())
     }
 }
 
@@ -81,7 +81,7 @@ impl Replica {
     /// Pulls one page. Whether it was the last.
     pub async fn pull_page(&mut self, limit: usize) -> Result<bool, Trouble> {
         let query = self.query(&[format!("limit={limit}")]);
-        let page = self.link.get(&format!("/changes{query}")).await?.expect(200);
+        let page = self.link.get(&format!("/changes{query}")).await?.ready()?.expect(200);
         assert!(page["changes"].as_array().unwrap().len() <= limit, "a page keeps to its limit");
         Ok(self.apply_page(&page))
     }
@@ -174,7 +174,7 @@ impl Replica {
         }
         // 2.
         self.cursor = None;
-        let manifest = self.link.get(&format!("/manifest{}", self.query(&[]))).await?.expect(200);
+        let manifest = self.link.get(&format!("/manifest{}", self.query(&[]))).await?.ready()?.expect(200);
         self.cursor = Some(manifest["cursor"].as_str().unwrap().to_owned());
         let theirs = revisions(&manifest["runs"]);
         // 3.
@@ -203,7 +203,7 @@ impl Replica {
     async fn fetch_pages(&mut self, mut body: Value, limit: usize) -> Result<(), Trouble> {
         body["limit"] = limit.into();
         loop {
-            let page = self.link.post("/fetch", &body).await?.expect(200);
+            let page = self.link.post("/fetch", &body).await?.ready()?.expect(200);
             for change in page["changes"].as_array().unwrap() {
                 self.apply(change);
             }

@@ -16,7 +16,7 @@ use strandline::store::{self, Store, StoreOptions};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::Home;
+use super::{Home, Trouble};
 
 /// 2026-11-22T20:00:00Z
 const NOON: Timestamp = Timestamp::from_micros(1_795_377_600_000_000);
@@ -192,6 +192,11 @@ impl Answer {
     #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    /// The answer, unless the server has no database at present.
+    pub fn ready(self) -> Result<Self, Trouble> {
+        if self.status == 503 { Err(Trouble::Lost(self.text())) } else { Ok(self) }
     }
 
     /// The JSON of an answer that has this status.

@@ -1,0 +1,15 @@
+//! Stores that share a PostgreSQL database, and whatever can befall them and it. All against real servers; a test that
+//! breaks a server has one of its own.
+//!
+//! `node` is the program on a database, `mirror` a replica of a store in this process.
+
+mod crowd;
+mod cut_off;
+mod failover;
+mod load;
+mod mirror;
+mod node;
+mod skipped;
+mod standby;
+mod trouble;
+mod wakeups;
