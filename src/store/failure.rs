@@ -8,6 +8,9 @@ pub enum StoreError {
     /// There is no such space.
     #[error("there is no space named {0}")]
     NoSpace(SpaceName),
+    /// There is such a space, and what was asked would have to make it.
+    #[error("there is a space named {0} already")]
+    SpaceExists(SpaceName),
     /// Too many writes wait already: try again soon.
     #[error("too many writes are waiting")]
     Busy,

@@ -53,8 +53,8 @@ where
     fn run(&mut self, transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
         let result = match (self.run)(transaction) {
             Ok(value) => Ok(value),
-            // An answer like any other: nothing was written for it, and the group goes on.
-            Err(StoreError::NoSpace(name)) => Err(StoreError::NoSpace(name)),
+            // Answers like any other: nothing was written for them, and the group goes on.
+            Err(answer @ (StoreError::NoSpace(_) | StoreError::SpaceExists(_))) => Err(answer),
             Err(error) => return Err(error),
         };
         self.result = Some(result);
@@ -215,6 +215,7 @@ fn finish(group: Vec<Box<dyn Task>>, outcome: impl Fn() -> Result<(), StoreError
 fn copy_of(error: &StoreError) -> StoreError {
     match error {
         StoreError::NoSpace(name) => StoreError::NoSpace(name.clone()),
+        StoreError::SpaceExists(name) => StoreError::SpaceExists(name.clone()),
         StoreError::Busy => StoreError::Busy,
         StoreError::Unavailable(why) => StoreError::Unavailable(why.clone()),
         StoreError::StorageFull => StoreError::StorageFull,
