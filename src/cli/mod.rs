@@ -6,6 +6,7 @@
 
 mod backup;
 mod compact;
+mod copy;
 mod epoch;
 mod error;
 mod export;
@@ -52,6 +53,7 @@ enum Command {
     #[command(subcommand)]
     Spaces(spaces::SpacesCommand),
     Backup(backup::BackupArgs),
+    Copy(copy::CopyArgs),
     /// Print the OpenAPI document of the server
     Openapi,
 }
@@ -76,6 +78,7 @@ impl Cli {
             Command::Epoch(command) => epoch::run(command, json).await,
             Command::Spaces(command) => spaces::run(command, json).await,
             Command::Backup(args) => backup::run(args, json).await,
+            Command::Copy(args) => copy::run(args, json).await,
             Command::Openapi => openapi::run(),
         };
         match done {

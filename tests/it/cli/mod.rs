@@ -1,6 +1,7 @@
 //! The command line, driven from outside: the real binary on a database of the test's own.
 
 mod admin;
+mod copy;
 mod export;
 mod history;
 mod import;
