@@ -78,6 +78,9 @@ pub async fn run(store: Arc<dyn Store>, clock: Arc<dyn Clock>, feed: Feed, inter
 }
 
 async fn round(store: &dyn Store, clock: &dyn Clock) -> Result<(), StoreError> {
+    if !store.may_compact().await? {
+        return Ok(());
+    }
     let mut after = None;
     loop {
         let spaces = store.spaces(after.take(), SPACES_PAGE).await?;

@@ -66,6 +66,13 @@ impl Feed {
         }
     }
 
+    /// The spaces that somebody waits for.
+    #[must_use]
+    pub fn subscribed(&self) -> Vec<SpaceName> {
+        let spaces = self.spaces.lock().unwrap_or_else(PoisonError::into_inner);
+        spaces.keys().cloned().collect()
+    }
+
     /// How many wait, in all spaces.
     #[must_use]
     pub fn subscribers(&self) -> usize {

@@ -128,6 +128,11 @@ pub struct CollectionDifference {
     pub copy: CollectionState,
 }
 
+/// The history of `source` as rows of `epochs` have it, oldest first: that of its copy must be the same.
+pub(super) fn epochs_of(source: &SpaceState) -> Vec<(String, i64)> {
+    source.lineage.entries().map(|(epoch, opened_at)| (epoch.to_string(), opened_at.to_stored())).collect()
+}
+
 /// Collections counted from their rows.
 #[derive(Debug, Default)]
 pub(super) struct Recount(BTreeMap<CollectionName, CollectionState>);

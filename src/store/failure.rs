@@ -33,4 +33,18 @@ impl StoreError {
     pub fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(error.into())
     }
+
+    /// The same error for each of several who share its cause.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        match self {
+            Self::NoSpace(name) => Self::NoSpace(name.clone()),
+            Self::SpaceExists(name) => Self::SpaceExists(name.clone()),
+            Self::Busy => Self::Busy,
+            Self::Unavailable(why) => Self::Unavailable(why.clone()),
+            Self::StorageFull => Self::StorageFull,
+            Self::Open(why) => Self::Open(why.clone()),
+            Self::Internal(error) => Self::internal(error.to_string()),
+        }
+    }
 }

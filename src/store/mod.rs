@@ -85,6 +85,10 @@ pub trait Store: Copying + Send + Sync + 'static {
     /// Removes some rows of spaces that were deleted. Answers how many; 0 when none are left.
     async fn sweep_step(&self, max_rows: usize) -> Result<usize, StoreError>;
 
+    /// Whether the background compactor of this process is the one to run: where several nodes share a database, one of
+    /// them at a time is told so. It keeps the right until the store is closed or its connection is lost.
+    async fn may_compact(&self) -> Result<bool, StoreError>;
+
     /// Opens a new epoch at the present head (§1): history was broken there.
     async fn open_epoch(&self, space: SpaceName) -> Result<Arc<SpaceState>, StoreError>;
 

@@ -22,7 +22,7 @@ pub(super) trait Writing {
         collection: &CollectionName,
         id: &RecordId,
     ) -> Result<Existing, StoreError>;
-    /// Gives a record the next revision of its space, which must exist, and answers it. `existing` is what
+    /// Gives a record the next revision of its space, which must exist, and answers it with its time. `existing` is what
     /// [`Self::existing`] said.
     fn apply(
         &mut self,
@@ -31,7 +31,7 @@ pub(super) trait Writing {
         id: &RecordId,
         existing: &Existing,
         state: State,
-    ) -> Result<Change, StoreError>;
+    ) -> Result<(Rev, Timestamp), StoreError>;
     /// The highest `seq` of a client in a space that exists; 0 when there is none.
     fn seq(&mut self, space: &SpaceName, client: &str) -> Result<u64, StoreError>;
     /// Remembers a client's `seq` in a space that exists.
@@ -93,8 +93,9 @@ pub(super) fn push(transaction: &mut impl Writing, request: &PushRequest) -> Res
                 continue;
             }
         };
-        let done = transaction.apply(&request.space, &change.collection, &change.id, &existing, state)?;
-        results.push(Outcome::Applied { rev: done.rev, modified_at: done.modified_at });
+        let applied = transaction.apply(&request.space, &change.collection, &change.id, &existing, state);
+        let (rev, modified_at) = applied?;
+        results.push(Outcome::Applied { rev, modified_at });
     }
     let answer = PushAnswer { results, previous_head, head, cursor, duplicate };
     if refused {
@@ -137,16 +138,20 @@ pub(super) fn write(transaction: &mut impl Writing, request: &RecordWrite) -> Re
     let RecordWrite { space, collection, id, .. } = request;
     let existing = transaction.existing(space, collection, id)?;
     let known = transaction.space(space)?.is_some();
+    let apply = |transaction: &mut _, state: State| {
+        let (rev, modified_at) = Writing::apply(transaction, space, collection, id, &existing, state.clone())?;
+        Ok::<_, StoreError>(Change { collection: collection.clone(), id: id.clone(), rev, modified_at, state })
+    };
     match record::decide(&existing, &request.op, &request.guard, request.max_record_bytes) {
         WriteDecision::Put { data, created } => {
             if !known {
                 transaction.create_space(space, None)?;
             }
-            let record = transaction.apply(space, collection, id, &existing, State::Live(data))?;
+            let record = apply(transaction, State::Live(data))?;
             Ok(Written::Done { record, created })
         }
         WriteDecision::Delete => {
-            let record = transaction.apply(space, collection, id, &existing, State::Deleted)?;
+            let record = apply(transaction, State::Deleted)?;
             Ok(Written::Done { record, created: false })
         }
         WriteDecision::Unchanged => match as_change(collection, id, existing) {

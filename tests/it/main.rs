@@ -11,6 +11,7 @@
 )]
 
 mod cli;
+mod clusters;
 mod contract;
 mod crash;
 #[cfg(target_os = "linux")]

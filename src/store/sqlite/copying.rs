@@ -14,7 +14,7 @@ use super::reads::collect;
 use super::rows;
 use super::transaction::{Transaction, insert_epoch, write_collection};
 use crate::domain::{Change, ClientName, CollectionName, Document, Rev, SpaceName, SpaceState, State};
-use crate::store::copying::Recount;
+use crate::store::copying::{Recount, epochs_of};
 use crate::store::rows::{CHANGE, ChangeColumns, EPOCH, EpochColumns};
 use crate::store::schema::{clients, collections, epochs, records, spaces};
 use crate::store::{Batch, ClientSeq, CollectionDifference, CopyUnderWay, Copying, RowsRequest, StoreError};
@@ -106,15 +106,10 @@ fn check(connection: &mut SqliteConnection, copy: &CopyUnderWay) -> Result<(), S
     }
 }
 
-/// The epochs of a space or a copy, as they are compared with those of a source.
 fn history(connection: &mut SqliteConnection, space: i64) -> Result<Vec<(String, i64)>, StoreError> {
     let found = epochs::table.filter(epochs::space_id.eq(space)).order(epochs::ordinal).select(EPOCH);
     let found = found.load::<EpochColumns>(connection).map_err(failure)?;
     Ok(found.into_iter().map(|(_, epoch, opened_at)| (epoch, opened_at)).collect())
-}
-
-fn history_of(source: &SpaceState) -> Vec<(String, i64)> {
-    source.lineage.entries().map(|(epoch, opened_at)| (epoch.to_string(), opened_at.to_stored())).collect()
 }
 
 fn begin(tx: &mut Transaction<'_>, source: &SpaceState) -> Result<CopyUnderWay, StoreError> {
@@ -122,7 +117,7 @@ fn begin(tx: &mut Transaction<'_>, source: &SpaceState) -> Result<CopyUnderWay, 
         return Err(StoreError::SpaceExists(source.name.clone()));
     }
     if let Some(id) = under_way(tx.connection, &source.name)? {
-        if history(tx.connection, id)? == history_of(source) {
+        if history(tx.connection, id)? == epochs_of(source) {
             let newest = records::table.filter(records::space_id.eq(id)).select(diesel::dsl::max(records::rev));
             let newest = newest.get_result::<Option<i64>>(tx.connection).map_err(failure)?;
             let newest = Rev::from_stored(newest.unwrap_or(0));
@@ -228,7 +223,7 @@ fn finish(
     if rows::space(tx.connection, &source.name)?.is_some() {
         return Err(StoreError::SpaceExists(source.name.clone()));
     }
-    if history(tx.connection, copy.id)? != history_of(source) {
+    if history(tx.connection, copy.id)? != epochs_of(source) {
         return Err(StoreError::internal(format!("the copy of {} was begun in another history", source.name)));
     }
     let mut ids = collection_ids(tx.connection, copy.id)?;

@@ -10,8 +10,8 @@ use super::connection::failure;
 use super::rows;
 use crate::domain::push::Existing;
 use crate::domain::{
-    Change, CollectionName, CollectionState, Document, Epoch, RecordId, Retention, RetentionPolicy, Rev, SpaceName,
-    SpaceState, State, Timestamp,
+    CollectionName, CollectionState, Document, Epoch, RecordId, Retention, RetentionPolicy, Rev, SpaceName, SpaceState,
+    State, Timestamp,
 };
 use crate::store::StoreError;
 use crate::store::schema::{clients, collections, epochs, records, spaces};
@@ -257,7 +257,7 @@ impl Writing for Transaction<'_> {
         id: &RecordId,
         existing: &Existing,
         state: State,
-    ) -> Result<Change, StoreError> {
+    ) -> Result<(Rev, Timestamp), StoreError> {
         let now = self.now;
         let collection_id = self.collection_id(name, collection)?;
         let connection = &mut *self.connection;
@@ -290,7 +290,7 @@ impl Writing for Transaction<'_> {
             space.dirty_collections.push(collection.clone());
         }
         self.touch(name);
-        Ok(Change { collection: collection.clone(), id: id.clone(), rev, modified_at, state })
+        Ok((rev, modified_at))
     }
 
     fn seq(&mut self, space: &SpaceName, client: &str) -> Result<u64, StoreError> {

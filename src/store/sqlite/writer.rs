@@ -136,12 +136,12 @@ impl WriterThread {
             let mut group = vec![first];
             match self.commit(&mut group, Some(&mut queue)) {
                 Ok(()) => finish(group, || Ok(())),
-                Err(error) if group.len() == 1 => finish(group, || Err(copy_of(&error))),
+                Err(error) if group.len() == 1 => finish(group, || Err(error.copy())),
                 // One of them is at fault, or the disk is full. Alone, each gets the answer that is its own.
                 Err(_) => group.into_iter().for_each(|task| {
                     let mut alone = vec![task];
                     let committed = self.commit(&mut alone, None);
-                    finish(alone, || committed.as_ref().map_or_else(|error| Err(copy_of(error)), |()| Ok(())));
+                    finish(alone, || committed.as_ref().map_or_else(|error| Err(error.copy()), |()| Ok(())));
                 }),
             }
         }
@@ -208,18 +208,5 @@ fn run_guarded(task: &mut Box<dyn Task>, transaction: &mut Transaction<'_>) -> R
 fn finish(group: Vec<Box<dyn Task>>, outcome: impl Fn() -> Result<(), StoreError>) {
     for task in group {
         task.finish(outcome());
-    }
-}
-
-/// The same error for each of a group.
-fn copy_of(error: &StoreError) -> StoreError {
-    match error {
-        StoreError::NoSpace(name) => StoreError::NoSpace(name.clone()),
-        StoreError::SpaceExists(name) => StoreError::SpaceExists(name.clone()),
-        StoreError::Busy => StoreError::Busy,
-        StoreError::Unavailable(why) => StoreError::Unavailable(why.clone()),
-        StoreError::StorageFull => StoreError::StorageFull,
-        StoreError::Open(why) => StoreError::Open(why.clone()),
-        StoreError::Internal(error) => StoreError::internal(error.to_string()),
     }
 }

@@ -243,6 +243,7 @@ nowhere! { Store,
     purge_preview(space: SpaceName, cut: Timestamp) -> store::Purged;
     purge_step(space: SpaceName, cut: Timestamp, max_rows: usize) -> store::Purged;
     sweep_step(max_rows: usize) -> usize;
+    may_compact() -> bool;
     open_epoch(space: SpaceName) -> Arc<SpaceState>;
     ready() -> ();
     { async fn close(&self) {} }

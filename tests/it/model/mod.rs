@@ -21,9 +21,9 @@ mod search;
 mod wire;
 mod world;
 
-use std::io::Write;
 use std::time::{Instant, SystemTime};
 
+use crate::support::say;
 use guard::{Guard, Guards};
 use ledger::Kept;
 use pair::Pair;
@@ -47,6 +47,7 @@ fn no_case_fails(cases: u64, play: impl Fn(&[Step]) -> Kept + Send + Sync) {
     let seed = from_environment("STRANDLINE_MODEL_SEED").unwrap_or(time.as_secs() * THREADS);
     let cases = from_environment("STRANDLINE_MODEL_CASES").unwrap_or(cases);
     let begun = Instant::now();
+    // A log has the seeds in any case.
     say(&format!("seeds {seed} to {}", seed + THREADS - 1));
     std::thread::scope(|scope| {
         for seed in seed..seed + THREADS {
@@ -59,12 +60,6 @@ fn no_case_fails(cases: u64, play: impl Fn(&[Step]) -> Kept + Send + Sync) {
         }
     });
     say(&format!("{cases} cases in {:?}", begun.elapsed()));
-}
-
-/// Past the test harness, which shows what is printed only when a test fails: a log has the seeds in any case.
-#[expect(clippy::explicit_write, reason = "the harness holds back what eprintln writes")]
-fn say(text: &str) {
-    writeln!(std::io::stderr(), "{text}").unwrap();
 }
 
 #[test]

@@ -2,14 +2,23 @@
 //! shows every byte, and one that keeps a replica.
 
 mod link;
+pub mod postgres;
 mod program;
 mod replica;
 mod server;
+
+use std::io::Write;
 
 pub use link::Link;
 pub use program::{Place, Program};
 pub use replica::{Feed, Form, Key, Record, Replica, Trouble};
 pub use server::{Answer, Server, gzip, zstd};
+
+/// Writes to stderr past the test harness, which shows what is printed only when a test fails.
+#[expect(clippy::explicit_write, reason = "the harness holds back what eprintln writes")]
+pub fn say(text: &str) {
+    writeln!(std::io::stderr(), "{text}").unwrap();
+}
 
 /// The seed of a test that draws lots: `STRANDLINE_SEED`, or another one each time. It is printed, for whoever has to
 /// play the same game again.

@@ -1,0 +1,81 @@
+//! Brings the schema up to date when the program starts, one node at a time.
+
+use diesel::migration::{Migration, MigrationSource};
+use diesel::pg::Pg;
+use diesel::sql_types::{BigInt, Bool, Text};
+use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use crate::store::StoreError;
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+
+/// Advisory locks of this program, in PostgreSQL's one space of numbers for a database: "strand" and a letter.
+pub(super) mod locks {
+    /// Held while the schema is brought up to date.
+    pub const MIGRATE: i64 = 0x7374_7261_6e64_006d;
+    /// Held while new epochs are opened after a failover.
+    pub const HOME: i64 = 0x7374_7261_6e64_0068;
+    /// Held by the node that compacts.
+    pub const COMPACT: i64 = 0x7374_7261_6e64_0063;
+}
+
+#[derive(diesel::QueryableByName)]
+struct Applied {
+    #[diesel(sql_type = Text)]
+    version: String,
+}
+
+#[derive(diesel::QueryableByName)]
+struct Known {
+    #[diesel(sql_type = Bool)]
+    known: bool,
+}
+
+/// Applies what is missing. Whoever comes second waits, and finds nothing missing. A role that may not create tables
+/// gets by as long as nothing is.
+pub(super) async fn run(mut connection: AsyncPgConnection) -> Result<(), StoreError> {
+    let failed = |why: &dyn std::fmt::Display| {
+        StoreError::Open(format!("the schema of the database cannot be brought up to date: {why}"))
+    };
+    // A migration takes the time it takes, and so does waiting for another node's.
+    connection
+        .batch_execute("SET statement_timeout = 0; SET lock_timeout = 0; SET client_min_messages = warning")
+        .await
+        .map_err(|error| failed(&error))?;
+    if pending(&mut connection).await.map_err(|error| failed(&error))?.is_empty() {
+        return Ok(());
+    }
+    // The lock goes with the connection, also when this process dies.
+    diesel::sql_query("SELECT pg_advisory_lock($1)")
+        .bind::<BigInt, _>(locks::MIGRATE)
+        .execute(&mut connection)
+        .await
+        .map_err(|error| failed(&error))?;
+    // Migrations are run by blocking calls, on a thread that may block.
+    let migrated = tokio::task::spawn_blocking(move || {
+        let mut connection = AsyncConnectionWrapper::<AsyncPgConnection>::from(connection);
+        connection.run_pending_migrations(MIGRATIONS).map(|done| done.len()).map_err(|error| error.to_string())
+    });
+    let count = migrated.await.map_err(StoreError::internal)?.map_err(|why| failed(&why))?;
+    log::info!("{count} migrations of the schema were applied");
+    Ok(())
+}
+
+/// The versions that the database lacks. Unlike diesel's own check it makes no table.
+async fn pending(connection: &mut AsyncPgConnection) -> diesel::QueryResult<Vec<String>> {
+    let known = diesel::sql_query("SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS known")
+        .get_result::<Known>(connection)
+        .await?
+        .known;
+    let applied = if known {
+        diesel::sql_query("SELECT version::text FROM __diesel_schema_migrations").load::<Applied>(connection).await?
+    } else {
+        Vec::new()
+    };
+    let embedded: Vec<Box<dyn Migration<Pg>>> =
+        MIGRATIONS.migrations().map_err(diesel::result::Error::QueryBuilderError)?;
+    let versions = embedded.iter().map(|migration| migration.name().version().to_string());
+    Ok(versions.filter(|version| !applied.iter().any(|applied| applied.version == *version)).collect())
+}

@@ -1,0 +1,195 @@
+//! Statements on whole sets of rows, which travel as one array a column. Their text never changes, so that each is prepared
+//! once a connection, however many rows it is about.
+
+use diesel::QueryResult;
+use diesel::pg::Pg;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{Array, BigInt, Nullable, Text};
+
+use crate::domain::{CollectionState, SpaceState};
+
+/// Makes a statement of a text in which each `?` stands for the next value.
+macro_rules! statement {
+    (
+        $(#[$doc:meta])*
+        $name:ident $(<$life:lifetime>)? { $($field:ident: $sql:ty = $rust:ty,)* } -> $row:ty, $text:literal
+    ) => {
+        $(#[$doc])*
+        #[derive(Debug, Default)]
+        pub(super) struct $name $(<$life>)? {
+            $(pub $field: $rust,)*
+        }
+
+        impl $(<$life>)? QueryFragment<Pg> for $name $(<$life>)? {
+            fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+                let mut text = $text.split('?');
+                pass.push_sql(text.next().unwrap_or_default());
+                $(
+                    pass.push_bind_param::<$sql, $rust>(&self.$field)?;
+                    pass.push_sql(text.next().unwrap_or_default());
+                )*
+                Ok(())
+            }
+        }
+
+        // Prepared once for its text, which is always the same.
+        impl $(<$life>)? QueryId for $name $(<$life>)? {
+            type QueryId = ();
+            const HAS_STATIC_QUERY_ID: bool = false;
+        }
+
+        impl $(<$life>)? Query for $name $(<$life>)? {
+            type SqlType = $row;
+        }
+    };
+}
+
+statement! {
+    /// What is there of records, by collection and id.
+    Existing<'a> {
+        collections: Array<BigInt> = Vec<i64>,
+        ids: Array<Text> = Vec<&'a str>,
+    } -> (BigInt, Text, BigInt, BigInt, Nullable<Text>),
+    "SELECT r.collection_id, r.id, r.rev, r.modified_at, r.data
+     FROM unnest(?, ?) AS k (collection_id, id)
+     JOIN records r ON r.collection_id = k.collection_id AND r.id = k.id COLLATE \"C\""
+}
+
+statement! {
+    /// Writes records: a new row, or the new version of the row that is there.
+    Write<'a> {
+        spaces: Array<BigInt> = Vec<i64>,
+        revs: Array<BigInt> = Vec<i64>,
+        collections: Array<BigInt> = Vec<i64>,
+        ids: Array<Text> = Vec<&'a str>,
+        times: Array<BigInt> = Vec<i64>,
+        data: Array<Nullable<Text>> = Vec<Option<&'a str>>,
+    } -> (),
+    "INSERT INTO records (space_id, rev, collection_id, id, modified_at, deleted, data)
+     SELECT space_id, rev, collection_id, id, modified_at, data IS NULL, data::json
+     FROM unnest(?, ?, ?, ?, ?, ?) AS r (space_id, rev, collection_id, id, modified_at, data)
+     ON CONFLICT (collection_id, id) DO UPDATE SET
+        rev = excluded.rev, deleted = excluded.deleted, modified_at = excluded.modified_at, data = excluded.data"
+}
+
+statement! {
+    /// Makes collections, and answers their ids.
+    MakeCollections<'a> {
+        spaces: Array<BigInt> = Vec<i64>,
+        names: Array<Text> = Vec<&'a str>,
+    } -> (BigInt, BigInt, Text),
+    "INSERT INTO collections (space_id, name) SELECT * FROM unnest(?, ?) RETURNING id, space_id, name"
+}
+
+statement! {
+    /// Writes back what is true of collections as a whole.
+    UpdateCollections {
+        ids: Array<BigInt> = Vec<i64>,
+        heads: Array<BigInt> = Vec<i64>,
+        live: Array<BigInt> = Vec<i64>,
+        tombstones: Array<BigInt> = Vec<i64>,
+        checksums: Array<BigInt> = Vec<i64>,
+        live_bytes: Array<BigInt> = Vec<i64>,
+        tombstone_bytes: Array<BigInt> = Vec<i64>,
+        horizons: Array<BigInt> = Vec<i64>,
+        horizon_times: Array<BigInt> = Vec<i64>,
+    } -> (),
+    "UPDATE collections c SET
+        head = n.head, live = n.live, tombstones = n.tombstones, checksum = n.checksum, live_bytes = n.live_bytes,
+        tombstone_bytes = n.tombstone_bytes, horizon = n.horizon, horizon_at = n.horizon_at
+     FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?) AS n
+        (id, head, live, tombstones, checksum, live_bytes, tombstone_bytes, horizon, horizon_at)
+     WHERE c.id = n.id"
+}
+
+statement! {
+    /// Writes back spaces.
+    UpdateSpaces {
+        ids: Array<BigInt> = Vec<i64>,
+        heads: Array<BigInt> = Vec<i64>,
+        times: Array<BigInt> = Vec<i64>,
+        versions: Array<BigInt> = Vec<i64>,
+    } -> (),
+    "UPDATE spaces s SET head = n.head, modified_at = n.modified_at, version = n.version
+     FROM unnest(?, ?, ?, ?) AS n (id, head, modified_at, version)
+     WHERE s.id = n.id"
+}
+
+statement! {
+    /// The highest `seq` of clients.
+    Seqs<'a> {
+        spaces: Array<BigInt> = Vec<i64>,
+        names: Array<Text> = Vec<&'a str>,
+    } -> (BigInt, Text, BigInt),
+    "SELECT c.space_id, c.name, c.seq
+     FROM unnest(?, ?) AS k (space_id, name)
+     JOIN clients c ON c.space_id = k.space_id AND c.name = k.name COLLATE \"C\""
+}
+
+statement! {
+    /// Remembers the highest `seq` of clients.
+    SetSeqs<'a> {
+        spaces: Array<BigInt> = Vec<i64>,
+        names: Array<Text> = Vec<&'a str>,
+        seqs: Array<BigInt> = Vec<i64>,
+        times: Array<BigInt> = Vec<i64>,
+    } -> (),
+    "INSERT INTO clients (space_id, name, seq, used_at) SELECT * FROM unnest(?, ?, ?, ?)
+     ON CONFLICT (space_id, name) DO UPDATE SET seq = excluded.seq, used_at = excluded.used_at"
+}
+
+statement! {
+    /// The live records that lie in runs of revisions, in order; `choice` is of collections, or NULL for all.
+    Fetch {
+        firsts: Array<BigInt> = Vec<i64>,
+        lasts: Array<BigInt> = Vec<i64>,
+        space: BigInt = i64,
+        any: Nullable<Array<BigInt>> = Option<Vec<i64>>,
+        choice: Nullable<Array<BigInt>> = Option<Vec<i64>>,
+        most: BigInt = i64,
+        limit: BigInt = i64,
+    } -> (BigInt, BigInt, Text, BigInt, Nullable<Text>),
+    "SELECT r.rev, r.collection_id, r.id, r.modified_at, r.data
+     FROM unnest(?, ?) AS run (first, last)
+     CROSS JOIN LATERAL (
+        SELECT * FROM records
+        WHERE space_id = ? AND rev BETWEEN run.first AND run.last AND NOT deleted
+            AND (? IS NULL OR collection_id = ANY (?))
+        ORDER BY rev LIMIT ?) r
+     ORDER BY r.rev LIMIT ?"
+}
+
+statement! {
+    /// Tombstones of a collection that are old enough: how many, bytes of their ids, and the newest revision.
+    Doomed {
+        collection: BigInt = i64,
+        cut: BigInt = i64,
+    } -> (BigInt, BigInt, BigInt),
+    "SELECT count(*), coalesce(sum(octet_length(id)), 0)::bigint, coalesce(max(rev), 0)
+     FROM records WHERE collection_id = ? AND deleted AND modified_at <= ?"
+}
+
+impl UpdateCollections {
+    /// Adds a collection.
+    pub fn push(&mut self, id: i64, state: &CollectionState) {
+        self.ids.push(id);
+        self.heads.push(state.head.to_stored());
+        self.live.push(state.live.cast_signed());
+        self.tombstones.push(state.tombstones.cast_signed());
+        self.checksums.push(state.checksum.to_stored());
+        self.live_bytes.push(state.live_bytes.cast_signed());
+        self.tombstone_bytes.push(state.tombstone_bytes.cast_signed());
+        self.horizons.push(state.horizon.to_stored());
+        self.horizon_times.push(state.horizon_at.micros());
+    }
+}
+
+impl UpdateSpaces {
+    /// Adds a space.
+    pub fn push(&mut self, id: i64, state: &SpaceState, version: i64) {
+        self.ids.push(id);
+        self.heads.push(state.head.to_stored());
+        self.times.push(state.modified_at.micros());
+        self.versions.push(version);
+    }
+}
