@@ -69,7 +69,7 @@ pub struct ServeArgs {
     pub readers: u32,
 
     /// PostgreSQL connections for writing.
-    #[arg(long, env = "STRANDLINE_WRITERS", value_name = "COUNT", default_value = "4", value_parser = clap::value_parser!(u32).range(2..=64))]
+    #[arg(long, env = "STRANDLINE_WRITERS", value_name = "COUNT", default_value = "8", value_parser = clap::value_parser!(u32).range(2..=64))]
     pub writers: u32,
 
     /// How long opening a PostgreSQL connection, or waiting for a free one, may take.

@@ -62,6 +62,18 @@ pub enum Op {
     Oversize(Oversize),
 }
 
+impl Op {
+    /// Bytes of what it brings.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Put(data) => data.len(),
+            Self::Patch(patch) => patch.len(),
+            Self::Delete | Self::Oversize(_) => 0,
+        }
+    }
+}
+
 /// Which limit of a record was broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Oversize {

@@ -197,7 +197,7 @@ impl Default for RemoteOptions {
     fn default() -> Self {
         Self {
             read_database: None,
-            writers: 4,
+            writers: 8,
             connect_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(30),
             lock_timeout: Duration::from_secs(5),

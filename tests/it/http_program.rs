@@ -5,17 +5,18 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-fn serve(directory: &std::path::Path, listen: &str) -> Command {
+use crate::support::Home;
+
+fn serve(home: &Home, listen: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_strandline"));
-    let database = format!("sqlite:{}", directory.join("s.db").display());
-    command.args(["serve", "--listen", listen, "--database", &database, "--workers", "1"]);
+    command.args(["serve", "--listen", listen, "--database", &home.argument(), "--workers", "1"]);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
 /// The server and the address that it says it listens on.
-fn start(directory: &std::path::Path) -> (Child, String) {
-    let mut server = serve(directory, "127.0.0.1:0").spawn().unwrap();
+fn start(home: &Home) -> (Child, String) {
+    let mut server = serve(home, "127.0.0.1:0").spawn().unwrap();
     let mut line = String::new();
     BufReader::new(server.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     let address = line.trim().strip_prefix("listening on http://").expect("the line that tests wait for");
@@ -38,8 +39,8 @@ fn read(mut socket: TcpStream) -> String {
 #[test]
 fn a_signal_ends_it_in_order_and_nothing_is_lost() {
     for signal in ["TERM", "INT"] {
-        let directory = tempfile::tempdir().unwrap();
-        let (mut server, address) = start(directory.path());
+        let home = Home::new();
+        let (mut server, address) = start(&home);
         let put = "PUT /v1/spaces/demo/records/todos/a HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}";
         assert!(read(request(&address, put)).starts_with("HTTP/1.1 201"));
         // One that streams, one that waits, and one that idles.
@@ -56,7 +57,7 @@ fn a_signal_ends_it_in_order_and_nothing_is_lost() {
         assert!(server.wait().unwrap().success(), "{signal}");
         assert!(begun.elapsed() < Duration::from_secs(8), "{signal} took {:?}", begun.elapsed());
 
-        let (mut server, address) = start(directory.path());
+        let (mut server, address) = start(&home);
         let get = "GET /v1/spaces/demo/records/todos/a HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
         assert!(read(request(&address, get)).starts_with("HTTP/1.1 200"));
         server.kill().unwrap();
@@ -67,13 +68,14 @@ fn a_signal_ends_it_in_order_and_nothing_is_lost() {
 #[test]
 fn without_access_control_it_listens_on_loopback_only() {
     let directory = tempfile::tempdir().unwrap();
+    let home = Home::file_in(directory.path());
     for (listen, says) in [
         ("0.0.0.0:0", "no access control"),
         ("[::]:0", "no access control"),
         ("127.0.0.1:0,0.0.0.0:0", "no access control"),
         ("nonsense", "an address and a port"),
     ] {
-        let output = serve(directory.path(), listen).output().unwrap();
+        let output = serve(&home, listen).output().unwrap();
         let text = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{listen}");
         assert!(text.contains(says), "{listen}: {text}");

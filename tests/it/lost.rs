@@ -4,7 +4,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{Form, Program, Replica, lots};
+use crate::support::{Form, Home, Program, Replica, lots};
 
 /// Changes in each push.
 const CHANGES: usize = 50;
@@ -12,8 +12,7 @@ const CHANGES: usize = 50;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_push_whose_client_goes_away_happens_as_a_whole_or_not_at_all() {
     let mut rng = lots("lost");
-    let directory = tempfile::tempdir().unwrap();
-    let mut program = Program::start(directory.path()).await;
+    let mut program = Program::start(Home::new()).await;
     let mut link = program.link("demo");
     link.put("", &json!({})).await.unwrap().expect(201);
 

@@ -32,4 +32,5 @@ mod http_streams;
 mod layers;
 mod lost;
 mod model;
+mod over_postgres;
 mod support;

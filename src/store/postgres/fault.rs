@@ -43,12 +43,10 @@ impl From<Error> for Fault {
         };
         let has = |parts: &[&str]| parts.iter().any(|part| said.contains(part));
         match kind {
-            Kind::SerializationFailure => Self::RolledBack(said),
-            // Two nodes made the same space or collection at once: the second one finds it made.
-            Kind::UniqueViolation => Self::RolledBack(said),
-            Kind::UnableToSendCommand | Kind::ClosedConnection => Self::Lost(said),
-            // A server that became a standby, or a connection that was led to one.
-            Kind::ReadOnlyTransaction => Self::Lost(said),
+            // Unique names: two nodes made the same space at once, and the second one finds it made.
+            Kind::SerializationFailure | Kind::UniqueViolation => Self::RolledBack(said),
+            // Read-only: a server that became a standby, or a connection that was led to one.
+            Kind::UnableToSendCommand | Kind::ClosedConnection | Kind::ReadOnlyTransaction => Self::Lost(said),
             _ if has(&["deadlock detected"]) => Self::RolledBack(said),
             _ if has(&["terminating connection", "the database system is", "terminating walreceiver"]) => {
                 Self::Lost(said)

@@ -93,7 +93,9 @@ impl Attempt<'_> {
         }
         let known = self.within(self.known(connection, locked)).await?;
         let mut transaction = Transaction::new(self.clock.now(), self.default_retention);
-        known.iter().for_each(|known| transaction.add(known));
+        for known in &known {
+            transaction.add(known);
+        }
         self.within(read(connection, group, &mut transaction)).await?;
         for task in group.iter_mut().flat_map(|(_, tasks)| tasks) {
             task.run(&mut transaction)?;

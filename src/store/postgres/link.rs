@@ -62,8 +62,12 @@ impl Link {
     }
 
     /// Tells the other nodes, soon, that this one wrote to a space.
-    pub fn tell(&self, space: SpaceName) {
-        self.untold().insert(space);
+    pub fn tell(&self, space: &SpaceName) {
+        let mut untold = self.untold();
+        if !untold.contains(space) {
+            untold.insert(space.clone());
+        }
+        drop(untold);
         self.0.told.notify_one();
     }
 

@@ -169,7 +169,7 @@ impl PostgresStore {
         move || {
             states.changed(&space);
             feed.wake(&space);
-            link.tell(space);
+            link.tell(&space);
         }
     }
 
@@ -299,15 +299,14 @@ impl Store for PostgresStore {
             Some(answer) => return Ok(answer),
             None => {}
         }
-        let known = match known {
-            Some(known) => known,
-            None => {
-                let known = self.load(&request.space).await?;
-                if let Some(answer) = without_rows(&known) {
-                    return Ok(answer);
-                }
-                known
+        let known = if let Some(known) = known {
+            known
+        } else {
+            let known = self.load(&request.space).await?;
+            if let Some(answer) = without_rows(&known) {
+                return Ok(answer);
             }
+            known
         };
         self.pull_rows(Arc::new(request), now, known).await
     }

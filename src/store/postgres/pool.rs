@@ -64,9 +64,11 @@ impl Pool {
         Ok(Session { object: Some(self.pool.get().await?) })
     }
 
-    /// Closes the connections that nobody uses: one of their kind has just turned out to be broken.
-    pub fn forget_idle(&self) {
-        self.pool.retain(|_, _| false);
+    /// Where a connection turned out to be broken, closes those that nobody uses: they were cut off with it, as a rule.
+    pub fn doubt(&self, fault: &Fault) {
+        if matches!(fault, Fault::Lost(_)) {
+            self.pool.retain(|_, _| false);
+        }
     }
 
     /// Turns away whoever asks from now on.

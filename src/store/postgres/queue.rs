@@ -16,6 +16,8 @@ const GROUP_WRITES: usize = 512;
 const SHARED_RECORDS: usize = 500;
 /// Records that a group of one space is about, about.
 const ALONE_RECORDS: usize = 10_000;
+/// Bytes that a group writes, about: they are held several times over while it is carried out.
+const GROUP_BYTES: usize = 16 << 20;
 /// A write about more records than this goes alone, so that small ones need not wait for it.
 const LARGE: usize = 100;
 
@@ -102,14 +104,16 @@ impl Queue {
             return None;
         }
         let mut group = Group::new();
-        let (mut writes, mut records) = (0, 0);
+        let (mut writes, mut records, mut bytes) = (0, 0, 0);
         while writes < GROUP_WRITES
             && records < SHARED_RECORDS
+            && bytes < GROUP_BYTES
             && let Some(name) = self.ready.pop_front()
         {
             let tasks = self.take(&name, GROUP_WRITES - writes, SHARED_RECORDS - records, LARGE);
             writes += tasks.len();
             records += tasks.iter().map(Task::size).sum::<usize>();
+            bytes += tasks.iter().map(Task::bytes).sum::<usize>();
             group.push((name, tasks));
         }
         self.running.shared += 1;
@@ -120,13 +124,17 @@ impl Queue {
     fn take(&mut self, name: &SpaceName, writes: usize, records: usize, large: usize) -> Vec<Task> {
         let Some(waiting) = self.spaces.get_mut(name) else { return Vec::new() };
         waiting.running = true;
-        let (mut taken, mut size) = (Vec::new(), 0);
+        let (mut taken, mut size, mut bytes) = (Vec::new(), 0, 0);
         while let Some(next) = waiting.tasks.front() {
-            let fits = taken.len() < writes && size + next.size() <= records && next.size() <= large;
+            let fits = taken.len() < writes
+                && size + next.size() <= records
+                && bytes + next.bytes() <= GROUP_BYTES
+                && next.size() <= large;
             if !taken.is_empty() && !fits {
                 break;
             }
             size += next.size();
+            bytes += next.bytes();
             taken.extend(waiting.tasks.pop_front());
         }
         self.waiting -= taken.len();

@@ -133,7 +133,7 @@ impl Filling {
             return None;
         }
         let taken = self.rows.changes.len();
-        let typical = if taken == 0 { self.typical } else { self.bytes / taken };
+        let typical = self.bytes.checked_div(taken).unwrap_or(self.typical);
         let fitting = self.max_bytes.saturating_sub(self.bytes) / (typical + 120);
         let count = fitting.saturating_add(8).min(self.limit.saturating_sub(taken).saturating_add(1)).min(ROWS + 1);
         i64::try_from(count).ok()

@@ -64,7 +64,7 @@ pub(super) async fn read<T: Send + 'static>(
                 }
                 Err(fault @ (Fault::Lost(_) | Fault::RolledBack(_))) if attempt < TRIES => {
                     log::debug!("a read is tried again: {fault}");
-                    pool.forget_idle();
+                    pool.doubt(&fault);
                 }
                 Err(fault) => {
                     let _ = reply.send(Err(fault.into_store()));
@@ -97,7 +97,7 @@ pub(super) async fn transact<T: Send + 'static>(
                 }
                 Err(Failure::Undone(fault @ (Fault::Lost(_) | Fault::RolledBack(_)))) if attempt < TRIES => {
                     log::debug!("a transaction is tried again: {fault}");
-                    pool.forget_idle();
+                    pool.doubt(&fault);
                 }
                 Err(Failure::Undone(fault)) => return Err(fault.into_store()),
                 Err(Failure::Unknown(fault)) => {

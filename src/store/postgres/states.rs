@@ -96,12 +96,12 @@ impl States {
 
     /// Notes a commit of this node's, begun after `ticket` was taken. Where something else was heard of the space
     /// meanwhile, it is not known which came last, and the next one to ask reads it.
-    pub fn wrote(&self, ticket: Ticket, known: Arc<Known>) {
+    pub fn wrote(&self, ticket: Ticket, known: &Arc<Known>) {
         let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
         let name = known.row.state.name.clone();
         let alone = memory.forgotten.is_none_or(|forgotten| forgotten < ticket)
             && memory.spaces.get(&name).is_none_or(|entry| entry.heard < ticket);
-        let known = alone.then(|| (known, Instant::now()));
+        let known = alone.then(|| (Arc::clone(known), Instant::now()));
         let entry = Entry { heard: self.ticket(), known };
         memory.insert(name, entry, || self.ticket());
     }

@@ -11,6 +11,8 @@ use crate::store::{StoreError, writes};
 /// A write, which may be run more than once, each time in a transaction that knows nothing of the time before.
 pub(super) struct Task {
     work: Work,
+    /// Bytes of what it writes.
+    bytes: usize,
     done: Option<Answer>,
 }
 
@@ -30,13 +32,15 @@ impl Task {
     /// A push, and where its answer comes.
     pub fn push(request: PushRequest) -> (Self, oneshot::Receiver<Result<Pushed, StoreError>>) {
         let (reply, answer) = oneshot::channel();
-        (Self { work: Work::Push(Box::new(request), reply), done: None }, answer)
+        let bytes = request.changes.iter().map(|change| change.op.bytes()).sum();
+        (Self { work: Work::Push(Box::new(request), reply), bytes, done: None }, answer)
     }
 
     /// A write of one record, and where its answer comes.
     pub fn write(request: RecordWrite) -> (Self, oneshot::Receiver<Result<Written, StoreError>>) {
         let (reply, answer) = oneshot::channel();
-        (Self { work: Work::Write(Box::new(request), reply), done: None }, answer)
+        let bytes = request.op.bytes();
+        (Self { work: Work::Write(Box::new(request), reply), bytes, done: None }, answer)
     }
 
     /// The space that it is about.
@@ -53,6 +57,11 @@ impl Task {
             Work::Push(request, _) => request.changes.len(),
             Work::Write(..) => 1,
         }
+    }
+
+    /// Bytes of what it writes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// The records that it is about.

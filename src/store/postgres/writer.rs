@@ -11,11 +11,11 @@ use super::group::{Attempt, Failure, Group, Locking};
 use super::link::Link;
 use super::pool::Pool;
 use super::queue::{Lanes, Queue, Refused};
-use super::states::{Known, States};
+use super::states::States;
 use super::task::Task;
 use crate::domain::push::{PushRequest, Pushed};
 use crate::domain::record::{RecordWrite, Written};
-use crate::domain::{Clock, Retention};
+use crate::domain::{Clock, Retention, SpaceName};
 use crate::feed::Feed;
 use crate::store::StoreError;
 
@@ -114,24 +114,13 @@ impl Writer {
                     for task in tasks {
                         let mut alone = vec![(name.clone(), vec![task])];
                         let done = self.tried(&mut alone, Locking::Wait, &mut Group::new()).await;
-                        self.answer(alone, done);
+                        answer(alone, done);
                     }
                 }
             }
-            Err(failure) => self.answer(group, Err(failure)),
+            Err(failure) => answer(group, Err(failure)),
         }
         left
-    }
-
-    fn answer(&self, group: Group, done: Result<(), Failure>) {
-        let error = match done {
-            Ok(()) => return finish(group, || Ok(())),
-            Err(Failure::Undone(fault)) => fault.into_store(),
-            Err(Failure::Unknown(why)) => StoreError::Unavailable(format!(
-                "the connection was lost during a commit, whose end is not known: {why}"
-            )),
-        };
-        finish(group, || Err(error.copy()));
     }
 
     /// Tries a group until it is through, or trying again is not safe, or has been of no use for too long.
@@ -140,14 +129,18 @@ impl Writer {
         for attempt in 1.. {
             match self.attempt(group, locking, left).await {
                 Err(Failure::Undone(fault @ (Fault::RolledBack(_) | Fault::Lost(_)))) => {
-                    if matches!(fault, Fault::Lost(_)) {
-                        // Those that lie in the pool were cut off with it, as a rule.
-                        self.0.tools.pool.forget_idle();
-                    }
+                    self.0.tools.pool.doubt(&fault);
                     if attempt >= TRIES {
                         return Err(Failure::Undone(fault));
                     }
                     log::debug!("a write is tried again: {fault}");
+                }
+                Err(Failure::Unknown(why)) => {
+                    // It may have been carried out, so that nothing that is remembered of these spaces may be answered.
+                    for (name, _) in group.iter() {
+                        self.tell(name);
+                    }
+                    return Err(Failure::Unknown(why));
                 }
                 done => return done,
             }
@@ -170,18 +163,19 @@ impl Writer {
         };
         let changed = attempt.run(session, group, locking, left).await?;
         for known in changed {
-            self.tell(ticket, known);
+            tools.states.wrote(ticket, &known);
+            tools.feed.wake(&known.row.state.name);
+            tools.link.tell(&known.row.state.name);
         }
         Ok(())
     }
 
-    /// Makes a commit known, here and to other nodes.
-    fn tell(&self, ticket: super::states::Ticket, known: Arc<Known>) {
+    /// Makes known, here and to other nodes, that a space was perhaps changed.
+    fn tell(&self, space: &SpaceName) {
         let tools = &self.0.tools;
-        let name = known.row.state.name.clone();
-        tools.states.wrote(ticket, known);
-        tools.feed.wake(&name);
-        tools.link.tell(name);
+        tools.states.changed(space);
+        tools.feed.wake(space);
+        tools.link.tell(space);
     }
 
     /// Turns away writes from now on, and waits for those that are there.
@@ -203,6 +197,18 @@ impl Writer {
 
 async fn answered<T>(answer: oneshot::Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
     answer.await.unwrap_or_else(|_| Err(closed()))
+}
+
+/// Answers the writes of a group whose work is done, or will not be.
+fn answer(group: Group, done: Result<(), Failure>) {
+    let error = match done {
+        Ok(()) => return finish(group, || Ok(())),
+        Err(Failure::Undone(fault)) => fault.into_store(),
+        Err(Failure::Unknown(why)) => {
+            StoreError::Unavailable(format!("the connection was lost during a commit, whose end is not known: {why}"))
+        }
+    };
+    finish(group, || Err(error.copy()));
 }
 
 fn is_many(group: &Group) -> bool {

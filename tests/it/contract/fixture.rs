@@ -1,6 +1,5 @@
 //! A store of its own for each test, with a clock that the test turns.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,12 +14,14 @@ use strandline::domain::{
 use strandline::feed::Feed;
 use strandline::store::{self, Copying, DatabaseUrl, Store, StoreError, StoreOptions};
 
-/// A store in a directory that goes with it.
+use crate::support::{Backup, Home};
+
+/// A store in a home that goes with it.
 pub struct Fixture {
     pub store: Arc<dyn Store>,
     pub clock: Arc<ManualClock>,
     pub feed: Feed,
-    pub directory: tempfile::TempDir,
+    pub home: Home,
 }
 
 /// 2026-11-22T20:00:00Z
@@ -28,18 +29,13 @@ pub const NOON: Timestamp = Timestamp::from_micros(1_795_377_600_000_000);
 
 impl Fixture {
     pub async fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        Self::at(Home::new()).await
+    }
+
+    pub async fn at(home: Home) -> Self {
         let (clock, feed) = (Arc::new(ManualClock::new(NOON)), Feed::default());
-        let store = open(&directory.path().join("s.db"), &clock, &feed).await.unwrap();
-        Self { store, clock, feed, directory }
-    }
-
-    pub fn path(&self) -> PathBuf {
-        self.directory.path().join("s.db")
-    }
-
-    pub fn url(&self) -> DatabaseUrl {
-        DatabaseUrl::Sqlite(self.path())
+        let store = open(&home.url(), &clock, &feed).await.unwrap();
+        Self { store, clock, feed, home }
     }
 
     pub async fn close(&mut self) {
@@ -50,7 +46,30 @@ impl Fixture {
 
     pub async fn reopen(&mut self) {
         self.close().await;
-        self.store = open(&self.path(), &self.clock, &self.feed).await.unwrap();
+        self.store = open(&self.home.url(), &self.clock, &self.feed).await.unwrap();
+    }
+
+    /// A backup as it is made best: with the product's own means, where it has any.
+    pub async fn back_up(&mut self) -> Backup {
+        if let Some(backup) = self.home.back_up().await {
+            return backup;
+        }
+        self.copy().await
+    }
+
+    /// A copy that the product knows nothing of.
+    pub async fn copy(&mut self) -> Backup {
+        self.close().await;
+        let copy = self.home.copy();
+        self.store = open(&self.home.url(), &self.clock, &self.feed).await.unwrap();
+        copy
+    }
+
+    /// What a restore does: the store is closed, what it had is replaced by the backup, and it is opened.
+    pub async fn restore(&mut self, backup: &Backup) {
+        self.close().await;
+        self.home.put_back(backup);
+        self.store = open(&self.home.url(), &self.clock, &self.feed).await.unwrap();
     }
 
     pub fn advance(&self, seconds: u64) {
@@ -120,10 +139,10 @@ impl Fixture {
     }
 }
 
-pub async fn open(path: &std::path::Path, clock: &Arc<ManualClock>, feed: &Feed) -> Result<Arc<dyn Store>, StoreError> {
+pub async fn open(url: &DatabaseUrl, clock: &Arc<ManualClock>, feed: &Feed) -> Result<Arc<dyn Store>, StoreError> {
     let clock: Arc<dyn Clock> = Arc::clone(clock) as _;
     let options = StoreOptions { clock, feed: feed.clone(), ..StoreOptions::default() };
-    store::open(&DatabaseUrl::Sqlite(path.to_owned()), options).await
+    store::open(url, options).await
 }
 
 pub fn space() -> SpaceName {

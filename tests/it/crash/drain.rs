@@ -6,12 +6,11 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{Form, Program, Replica};
+use crate::support::{Form, Home, Program, Replica};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_told_to_stop_finishes_what_is_under_way() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut program = Program::start(directory.path()).await;
+    let mut program = Program::start(Home::new()).await;
     let mut link = program.link("demo");
     let first = json!({"changes": [{"collection": "todos", "id": "a", "data": {}}]});
     let cursor = link.post("/push", &first).await.unwrap().expect(200)["cursor"].as_str().unwrap().to_owned();

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::{Form, Program, Replica, lots};
+use crate::support::{Form, Home, Program, Replica, lots};
 use reader::{poll, stream};
 use writer::Writer;
 
@@ -33,8 +33,7 @@ async fn purge(mut link: crate::support::Link, over: Arc<AtomicBool>, purges: Ar
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_however_often_the_server_is_killed() {
     let mut rng = lots("crash");
-    let directory = tempfile::tempdir().unwrap();
-    let mut program = Program::start(directory.path()).await;
+    let mut program = Program::start(Home::new()).await;
     let mut control = program.link("demo");
     let epoch = control.put("", &json!({"retention": "30d"})).await.unwrap().expect(201)["epoch"].clone();
 

@@ -4,7 +4,7 @@ mod small_disk;
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Form, Link, Program, Replica};
+use crate::support::{Answer, Form, Home, Link, Program, Replica};
 use small_disk::{Ballast, SmallDisk, in_a_namespace};
 
 const RECORD: usize = 20_000;
@@ -97,7 +97,7 @@ async fn a_full_disk_refuses_writes_and_nothing_else() {
             return;
         }
     };
-    let mut program = Program::start(disk.path()).await;
+    let mut program = Program::start(Home::file_in(disk.path())).await;
     let mut link = program.link("demo");
     let kept: Vec<Value> = (0..50).map(|number| change(&format!("kept-{number}"), RECORD)).collect();
     let first = push(&mut link, &kept).await.expect(200);

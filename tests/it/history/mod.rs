@@ -5,7 +5,7 @@ mod repository;
 
 use repository::{Repository, commits};
 
-use crate::support::{Feed, Form, Program, Replica, Trouble, lots};
+use crate::support::{Feed, Form, Home, Program, Replica, Trouble, lots};
 
 /// A replica that syncs at random commits, from a random commit on.
 struct Reader {
@@ -155,8 +155,7 @@ impl Live {
 async fn replicas_of_a_real_history_are_equal_to_the_tree_of_their_commit() {
     let begun = std::time::Instant::now();
     let mut rng = lots("history");
-    let directory = tempfile::tempdir().unwrap();
-    let mut program = Program::start(directory.path()).await;
+    let mut program = Program::start(Home::new()).await;
     let mut repository = Repository::new(program.link("kinto"));
 
     let mut readers: Vec<Reader> = [

@@ -121,7 +121,8 @@ impl Server for Pair {
         self.real.back_up();
     }
 
-    /// Always from the product's own backup: a plain copy begins no new epoch where nothing was lost.
+    /// Always from the product's own backup, where it makes any: a plain copy of a file begins no new epoch where
+    /// nothing was lost.
     fn restore(&mut self, backup: usize, _plainly: bool) {
         self.model.restore(backup, false);
         self.real.restore(backup, false);

@@ -1,7 +1,6 @@
-//! The real server: a store on an SQLite file of its own, closed and opened, copied and put back as an operator would.
+//! The real server: a store in a home of its own, closed and opened, copied and put back as an operator would.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -11,60 +10,44 @@ use strandline::domain::push::{self, PushRequest, Pushed};
 use strandline::domain::record::{self, RecordWrite, Written};
 use strandline::domain::repair::{FetchRequest, ManifestRequest};
 use strandline::domain::{self, Checksum, ClientName, Clock, Collections, Document, ManualClock, SpaceName, State};
-use strandline::store::{self, DatabaseUrl, PolicyChange, Store, StoreOptions};
+use strandline::store::{self, PolicyChange, Store, StoreOptions};
 use tokio::runtime::Runtime;
 
 use super::wire::{
     Answer, Base, Change, Data, Fetched, Key, MAX_RECORD_BYTES, Manifest, Op, Outcome, Page, Push, Resync, Rev, Scope,
     Server, Since,
 };
+use crate::support::{Backup, Home};
 
 /// Every store's threads block where they must, so that one runtime serves all.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
-/// An empty database with its schema, made once: a case begins with a copy of it.
-static EMPTY: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
-    let directory = directory();
-    let mut real = Real { directory, clock: Arc::new(ManualClock::new(BEGINNING)), store: None, backups: 0 };
-    real.open();
-    real.close();
-    real.directory
-});
 const BEGINNING: domain::Timestamp = domain::Timestamp::from_micros(1_795_377_600_000_000);
 const NO_LIMIT: usize = 1 << 20;
 /// So few that a purge takes several steps.
 const PURGED_AT_ONCE: usize = 2;
 
 pub struct Real {
-    directory: tempfile::TempDir,
-    clock: Arc<ManualClock>,
+    /// Before its home goes.
     store: Option<Arc<dyn Store>>,
-    backups: usize,
+    home: Home,
+    clock: Arc<ManualClock>,
+    backups: Vec<Copies>,
 }
 
-/// In memory where the machine has such a place: what a disk adds is tested elsewhere.
-fn directory() -> tempfile::TempDir {
-    let memory = Path::new("/dev/shm");
-    tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir()).unwrap()
+/// A backup made in every way that there is.
+struct Copies {
+    plain: Backup,
+    by_the_product: Option<Backup>,
 }
 
 impl Real {
     pub fn new() -> Self {
         let clock = Arc::new(ManualClock::new(BEGINNING));
-        let real = Self { directory: directory(), clock, store: None, backups: 0 };
-        std::fs::copy(EMPTY.path().join("s.db"), real.path()).unwrap();
-        let mut real = real;
+        let mut real = Self { store: None, home: Home::quick(), clock, backups: Vec::new() };
         real.open();
         let keep = PolicyChange { retention: Some(domain::Retention::Forever), ..PolicyChange::default() };
         RUNTIME.block_on(real.store().configure(space(), keep)).unwrap();
         real
-    }
-
-    fn path(&self) -> PathBuf {
-        self.directory.path().join("s.db")
-    }
-
-    fn backup(&self, number: usize, plainly: bool) -> PathBuf {
-        self.directory.path().join(format!("{number}.{}", if plainly { "copy" } else { "backup" }))
     }
 
     fn store(&self) -> Arc<dyn Store> {
@@ -74,7 +57,7 @@ impl Real {
     fn open(&mut self) {
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let options = StoreOptions { clock, readers: 1, ..StoreOptions::default() };
-        self.store = Some(RUNTIME.block_on(store::open(&DatabaseUrl::Sqlite(self.path()), options)).unwrap());
+        self.store = Some(RUNTIME.block_on(store::open(&self.home.url(), options)).unwrap());
     }
 
     fn close(&mut self) {
@@ -250,20 +233,17 @@ impl Server for Real {
     }
 
     fn back_up(&mut self) {
-        let url = DatabaseUrl::Sqlite(self.path());
-        RUNTIME.block_on(store::backup(&url, &self.backup(self.backups, false))).unwrap();
+        let by_the_product = RUNTIME.block_on(self.home.back_up());
         self.close();
-        std::fs::copy(self.path(), self.backup(self.backups, true)).unwrap();
+        let plain = self.home.copy();
         self.open();
-        self.backups += 1;
+        self.backups.push(Copies { plain, by_the_product });
     }
 
     fn restore(&mut self, backup: usize, plainly: bool) {
         self.close();
-        std::fs::copy(self.backup(backup, plainly), self.path()).unwrap();
-        for suffix in ["s.db-wal", "s.db-shm"] {
-            let _ = std::fs::remove_file(self.directory.path().join(suffix));
-        }
+        let Copies { plain, by_the_product } = &self.backups[backup];
+        self.home.put_back(by_the_product.as_ref().filter(|_| !plainly).unwrap_or(plain));
         self.open();
     }
 

@@ -16,6 +16,7 @@ pub struct Model {
     backups: Vec<Space>,
     clock: u64,
     epochs_made: u32,
+    forgets_epochs: bool,
 }
 
 /// All that a backup holds.
@@ -48,6 +49,11 @@ impl Model {
         let mut model = Self { guards, ..Self::default() };
         model.open_epoch();
         model
+    }
+
+    /// A server that has no memory but its database: a restore forgets the epochs that were opened since the backup.
+    pub fn that_forgets_epochs(guards: Guards) -> Self {
+        Self { forgets_epochs: true, ..Self::new(guards) }
     }
 
     fn change(&self, key: Key) -> Option<Change> {
@@ -275,6 +281,9 @@ impl Server for Model {
 
     fn restore(&mut self, backup: usize, _plainly: bool) {
         let now = std::mem::replace(&mut self.space, self.backups[backup].clone());
+        if self.forgets_epochs {
+            return self.open_epoch();
+        }
         // The server remembers the epochs that were opened since the backup, and what they can share with it at most.
         let since = now.epochs[self.space.epochs.len()..].iter();
         let shared = since.map(|(_, at)| *at).fold(self.space.head, Rev::min);

@@ -1,6 +1,7 @@
 //! What the suites share: a server of its own for each test, in this process or as the program itself; a client that
 //! shows every byte, and one that keeps a replica.
 
+mod home;
 mod link;
 pub mod postgres;
 mod program;
@@ -9,6 +10,7 @@ mod server;
 
 use std::io::Write;
 
+pub use home::{Backup, Home, over_postgres};
 pub use link::Link;
 pub use program::{Place, Program};
 pub use replica::{Feed, Form, Key, Record, Replica, Trouble};

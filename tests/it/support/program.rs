@@ -2,28 +2,31 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use tempfile::NamedTempFile;
 use tokio::sync::watch;
 
-use super::Link;
+use super::{Home, Link};
 
 /// Where the server listens at present, if it does: another port after each start.
 pub type Place = watch::Receiver<Option<SocketAddr>>;
 
 pub struct Program {
     child: Option<Child>,
-    directory: PathBuf,
+    home: Home,
+    /// Not beside the database: there may be no room left.
+    log: NamedTempFile,
     place: watch::Sender<Option<SocketAddr>>,
 }
 
 impl Program {
-    /// Starts it on the database in `directory`, which it makes there if there is none.
-    pub async fn start(directory: &Path) -> Self {
-        let mut program = Self { child: None, directory: directory.to_owned(), place: watch::Sender::new(None) };
+    /// Starts it on what is in `home`, or will be.
+    pub async fn start(home: Home) -> Self {
+        let log = NamedTempFile::new().unwrap();
+        let mut program = Self { child: None, home, log, place: watch::Sender::new(None) };
         program.start_again().await;
         program
     }
@@ -50,23 +53,14 @@ impl Program {
 
     fn spawn(&mut self) {
         assert!(self.child.is_none(), "it runs already");
-        let log = std::fs::File::options().append(true).create(true).open(self.log()).unwrap();
+        let log = std::fs::File::options().append(true).open(self.log.path()).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_strandline"));
         for name in ["STRANDLINE_LISTEN", "STRANDLINE_WORKERS", "STRANDLINE_COMPACT_INTERVAL", "RUST_LOG"] {
             command.env_remove(name);
         }
         command.args(["serve", "--listen", "127.0.0.1:0", "--database"]);
-        command.arg(format!("sqlite:{}", self.database().display()));
+        command.arg(self.home.argument());
         self.child = Some(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap());
-    }
-
-    pub fn database(&self) -> PathBuf {
-        self.directory.join("s.db")
-    }
-
-    /// Not beside the database: there may be no room left.
-    fn log(&self) -> PathBuf {
-        self.directory.with_extension("log")
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -110,16 +104,13 @@ impl Program {
 
     /// What it wrote to stderr.
     pub fn said(&self) -> String {
-        std::fs::read_to_string(self.log()).unwrap()
+        std::fs::read_to_string(self.log.path()).unwrap()
     }
 
-    /// `PRAGMA integrity_check` of the database, which nobody has open.
+    /// Looks for damage in the database, which nobody has open.
     pub fn check_integrity(&self) {
-        use diesel::{Connection, RunQueryDsl};
         assert!(self.child.is_none(), "it still runs");
-        let mut connection = diesel::SqliteConnection::establish(self.database().to_str().unwrap()).unwrap();
-        let found = diesel::dsl::sql::<diesel::sql_types::Text>("PRAGMA integrity_check");
-        assert_eq!(found.load::<String>(&mut connection).unwrap(), ["ok"]);
+        self.home.check_integrity();
     }
 }
 
@@ -130,8 +121,7 @@ impl Drop for Program {
             let _ = child.wait();
         }
         if std::thread::panicking() {
-            eprintln!("the server's log:\n{}", std::fs::read_to_string(self.log()).unwrap_or_default());
+            eprintln!("the server's log:\n{}", self.said());
         }
-        let _ = std::fs::remove_file(self.log());
     }
 }

@@ -12,9 +12,11 @@ use serde_json::{Value, json};
 use strandline::domain::{Clock, ManualClock, Timestamp};
 use strandline::feed::Feed;
 use strandline::server::{self, Config};
-use strandline::store::{self, DatabaseUrl, Store, StoreOptions};
+use strandline::store::{self, Store, StoreOptions};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+
+use super::Home;
 
 /// 2026-11-22T20:00:00Z
 const NOON: Timestamp = Timestamp::from_micros(1_795_377_600_000_000);
@@ -26,7 +28,7 @@ pub struct Server {
     client: reqwest::Client,
     stop: Option<oneshot::Sender<()>>,
     serving: Option<JoinHandle<std::io::Result<()>>>,
-    _directory: tempfile::TempDir,
+    _home: Home,
 }
 
 impl Server {
@@ -35,11 +37,10 @@ impl Server {
     }
 
     pub async fn start_with(config: Config) -> Self {
-        let directory = tempfile::tempdir().unwrap();
         let (clock, feed) = (Arc::new(ManualClock::new(NOON)), Feed::default());
-        let url = DatabaseUrl::Sqlite(directory.path().join("s.db"));
+        let home = Home::new();
         let options = StoreOptions { clock: Arc::clone(&clock) as _, feed: feed.clone(), ..StoreOptions::default() };
-        let store = store::open(&url, options).await.unwrap();
+        let store = store::open(&home.url(), options).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -52,7 +53,7 @@ impl Server {
         let run = server::run(vec![listener], config, Arc::clone(&store), feed.clone(), ticking, shutdown);
         let serving = Some(tokio::spawn(run));
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { address, clock, store, client, stop: Some(stop), serving, _directory: directory }
+        Self { address, clock, store, client, stop: Some(stop), serving, _home: home }
     }
 
     /// Stops it in order, and waits for that.

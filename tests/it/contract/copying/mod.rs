@@ -1,4 +1,5 @@
-//! Copying a space from one store to another: its clients notice nothing, whatever happens on the way.
+//! Copying a space from one store to another: its clients notice nothing, whatever happens on the way. Every case is tried
+//! from each kind of store to each, as far as the suites run over it now.
 
 mod clients;
 mod going_on;
@@ -12,10 +13,27 @@ use strandline::domain::{ClientName, Rev};
 use strandline::store::{Batch, CopyUnderWay, PolicyChange, RowsRequest};
 
 use super::fixture::*;
+use crate::support::{Home, over_postgres};
 
-/// A store to copy from and an empty one to copy to, whose clocks agree.
-pub async fn pair() -> (Fixture, Fixture) {
-    (Fixture::new().await, Fixture::new().await)
+/// A store to copy from and one to copy to, both empty, for every direction.
+pub async fn pairs() -> Vec<(Fixture, Fixture)> {
+    let file = Home::on_a_file as fn() -> Home;
+    let directions: &[[fn() -> Home; 2]] =
+        if over_postgres() { &[[file, Home::new], [Home::new, file], [Home::new; 2]] } else { &[[file; 2]] };
+    let mut pairs = Vec::new();
+    for [source, target] in directions {
+        pairs.push((Fixture::at(source()).await, Fixture::at(target()).await));
+    }
+    pairs
+}
+
+/// The same, with a past in the source.
+pub async fn pairs_with_a_past() -> Vec<(Fixture, Fixture)> {
+    let pairs = pairs().await;
+    for (source, _) in &pairs {
+        give_a_past(source).await;
+    }
+    pairs
 }
 
 /// Copies the space as the command line does.
@@ -57,8 +75,7 @@ pub fn numbered(client: &str, seq: u64, id: &str, op: Op) -> PushRequest {
 
 /// A space with a past: three epochs, two collections with tombstones and horizons, one of which nothing is left,
 /// clients with numbers, a policy of its own, and times that differ.
-pub async fn space_with_a_past() -> Fixture {
-    let store = Fixture::new().await;
+async fn give_a_past(store: &Fixture) {
     let policy = PolicyChange {
         retention: Some("7d".parse().unwrap()),
         hold_for_clients: Some(true),
@@ -85,7 +102,6 @@ pub async fn space_with_a_past() -> Fixture {
     store.store.push(numbered("tablet", 1, "t2", put_op("{}"))).await.unwrap();
     store.delete("notes", "a/b c").await;
     store.put("todos", "t1", r#"{"risen":true}"#).await;
-    store
 }
 
 /// Turns the target's clock to the source's time.

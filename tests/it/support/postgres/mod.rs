@@ -20,7 +20,7 @@ mod processes;
 mod settings;
 mod watchdog;
 
-pub use admin::Admin;
+pub use admin::{Admin, wait_for};
 pub use cluster::{Cluster, Stop};
 pub use database::Database;
 pub use installation::is_installed;
