@@ -17,6 +17,7 @@ mod retention;
 pub mod serve;
 mod spaces;
 mod target;
+mod typed;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::ServeArgs;
 pub use error::CliError;
+pub use typed::parse;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage. Results go to stdout, all else to stderr.";
 

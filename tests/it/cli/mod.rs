@@ -6,6 +6,7 @@ mod export;
 mod history;
 mod import;
 mod remote;
+mod secrets;
 mod served;
 
 use std::io::{BufRead, BufReader, Write};
