@@ -17,7 +17,7 @@ fn copy(desk: &Desk) -> Value {
 }
 
 /// What a database tells of a space: itself, its epochs, its records, and everything with deletions, byte by byte.
-fn told(desk: &Desk, space: &str, database: &str) -> [String; 4] {
+pub fn told(desk: &Desk, space: &str, database: &str) -> [String; 4] {
     [
         desk.ok(&format!("spaces show {space} --json --database {database}")),
         desk.ok(&format!("epoch show --space {space} --database {database}")),

@@ -2,6 +2,7 @@
 
 mod admin;
 mod copy;
+mod copy_postgres;
 mod export;
 mod history;
 mod import;
