@@ -2,6 +2,7 @@
 pub mod cli;
 pub mod compactor;
 pub mod config;
+pub mod copier;
 pub mod domain;
 pub mod feed;
 pub mod http;

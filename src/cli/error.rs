@@ -65,7 +65,9 @@ impl From<StoreError> for CliError {
             StoreError::StorageFull => {
                 Self::Failed("the disk that holds the database is full: make room and run this again".into())
             }
-            StoreError::Unavailable(_) | StoreError::Open(_) => Self::Failed(error.to_string()),
+            StoreError::SpaceExists(_) | StoreError::Unavailable(_) | StoreError::Open(_) => {
+                Self::Failed(error.to_string())
+            }
             StoreError::Internal(error) => Self::Failed(format!("the database failed: {error}")),
         }
     }

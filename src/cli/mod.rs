@@ -6,6 +6,7 @@
 
 mod backup;
 mod compact;
+mod copy;
 mod epoch;
 mod error;
 mod export;
@@ -16,6 +17,7 @@ mod retention;
 pub mod serve;
 mod spaces;
 mod target;
+mod typed;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -24,6 +26,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::ServeArgs;
 pub use error::CliError;
+pub use typed::parse;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage. Results go to stdout, all else to stderr.";
 
@@ -52,6 +55,7 @@ enum Command {
     #[command(subcommand)]
     Spaces(spaces::SpacesCommand),
     Backup(backup::BackupArgs),
+    Copy(copy::CopyArgs),
     /// Print the OpenAPI document of the server
     Openapi,
 }
@@ -76,6 +80,7 @@ impl Cli {
             Command::Epoch(command) => epoch::run(command, json).await,
             Command::Spaces(command) => spaces::run(command, json).await,
             Command::Backup(args) => backup::run(args, json).await,
+            Command::Copy(args) => copy::run(args, json).await,
             Command::Openapi => openapi::run(),
         };
         match done {

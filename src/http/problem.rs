@@ -234,7 +234,7 @@ impl From<StoreError> for Problem {
             StoreError::StorageFull => {
                 Self::new(Code::StorageFull, "the disk of the database is full: nothing was applied, reads go on")
             }
-            StoreError::Open(_) | StoreError::Internal(_) => Self::internal(&error),
+            StoreError::SpaceExists(_) | StoreError::Open(_) | StoreError::Internal(_) => Self::internal(&error),
         }
     }
 }

@@ -8,6 +8,9 @@ pub enum StoreError {
     /// There is no such space.
     #[error("there is no space named {0}")]
     NoSpace(SpaceName),
+    /// There is such a space, and what was asked would have to make it.
+    #[error("there is a space named {0} already")]
+    SpaceExists(SpaceName),
     /// Too many writes wait already: try again soon.
     #[error("too many writes are waiting")]
     Busy,
@@ -36,6 +39,7 @@ impl StoreError {
     pub fn copy(&self) -> Self {
         match self {
             Self::NoSpace(name) => Self::NoSpace(name.clone()),
+            Self::SpaceExists(name) => Self::SpaceExists(name.clone()),
             Self::Busy => Self::Busy,
             Self::Unavailable(why) => Self::Unavailable(why.clone()),
             Self::StorageFull => Self::StorageFull,

@@ -3,6 +3,7 @@
 //! A backend implements [`Store`]; nothing above it knows which one. The only function that names the backends is
 //! [`open`]. A store never names an HTTP status: it answers in the domain's words, or with a [`StoreError`].
 
+mod copying;
 mod failure;
 pub mod postgres;
 mod rows;
@@ -26,6 +27,7 @@ use crate::domain::{
 };
 use crate::feed::Feed;
 
+pub use copying::{Batch, ClientSeq, CollectionDifference, CopyUnderWay, Copying, RowsRequest};
 pub use failure::StoreError;
 pub use url::{DatabaseUrl, DatabaseUrlFault, PostgresUrl, redacted};
 
@@ -34,7 +36,7 @@ pub use url::{DatabaseUrl, DatabaseUrlFault, PostgresUrl, redacted};
 /// Every operation on a space that does not exist answers [`StoreError::NoSpace`], save where it says otherwise.
 /// A write that was begun is carried out even if its caller goes away.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Copying + Send + Sync + 'static {
     /// The spaces in order of name, those after `after`, at most `limit`.
     async fn spaces(&self, after: Option<SpaceName>, limit: usize) -> Result<Vec<Arc<SpaceState>>, StoreError>;
 

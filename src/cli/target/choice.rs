@@ -66,9 +66,12 @@ impl TargetArgs {
     /// Opens the database, or prepares to talk to the server.
     pub async fn open(self, may_create: MayCreate) -> Result<Box<dyn Target>, CliError> {
         let set = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+        let parse =
+            |text: &str| text.parse::<DatabaseUrl>().map_err(|fault| CliError::Usage(format!("{DATABASE}: {fault}")));
+        // A typed database stays the value it was read as: as a text it would have no password any more.
         let (url, database) = match (self.url, self.database) {
-            (None, None) => (set(URL), set(DATABASE)),
-            typed => (typed.0, typed.1.map(|url| url.to_string())),
+            (None, None) => (set(URL), set(DATABASE).map(|text| parse(&text)).transpose()?),
+            typed => typed,
         };
         match (url, database) {
             (Some(_), Some(_)) => {
@@ -76,8 +79,7 @@ impl TargetArgs {
             }
             (Some(url), None) => Ok(Box::new(Remote::new(&url, self.token.as_deref())?)),
             (None, database) => {
-                let text = database.unwrap_or_else(|| DEFAULT_DATABASE.to_owned());
-                let database = text.parse().map_err(|fault| CliError::Usage(format!("{DATABASE}: {fault}")))?;
+                let database = database.map_or_else(|| parse(DEFAULT_DATABASE), Ok)?;
                 must_exist(&database, may_create)?;
                 Ok(Box::new(Local::open(&database).await?))
             }

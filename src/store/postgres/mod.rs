@@ -4,12 +4,14 @@
 //!   them, tried again where that is safe; `fault`: what their errors mean; `migrate`: the schema; `home`: noticing a
 //!   failover or a restore.
 //! - `queue`, `task`, `group`, `writer`: writes, grouped; `transaction`: a group in memory; `statements`: sets of rows.
-//! - `admin`: writes that are no client's edits. `reads`: what is read in a snapshot; `rows`: spaces read as a whole.
+//! - `admin`: writes that are no client's edits; `copying`: a space as it lies, to another store or from one.
+//! - `reads`: what is read in a snapshot; `rows`: spaces read as a whole.
 //! - `states`: spaces in memory, which answer polls; `link`: what other nodes do; `leader`: which node compacts;
 //!   `standby`: rows read elsewhere.
 
 mod admin;
 mod connection;
+mod copying;
 mod fault;
 mod group;
 mod home;
@@ -156,16 +158,23 @@ impl PostgresStore {
         T: Send + 'static,
         W: Work<T>,
     {
-        let (states, feed, link) = (Arc::clone(&self.states), self.feed.clone(), self.link.clone());
-        // Also where it is not known whether it was: then the space is read anew.
+        let known = space.map(|space| self.made_known(space));
         let ended = move || {
-            if let Some(space) = space {
-                states.changed(&space);
-                feed.wake(&space);
-                link.tell(&space);
+            if let Some(known) = known {
+                known();
             }
         };
         run::transact(&self.runtime, &self.writes, self.patience, work, ended).await
+    }
+
+    /// What is done once `space` was changed, also where it is not known whether it was: then the space is read anew.
+    fn made_known(&self, space: SpaceName) -> impl FnOnce() + Send + 'static {
+        let (states, feed, link) = (Arc::clone(&self.states), self.feed.clone(), self.link.clone());
+        move || {
+            states.changed(&space);
+            feed.wake(&space);
+            link.tell(&space);
+        }
     }
 
     /// A space as it is in the database now.

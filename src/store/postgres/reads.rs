@@ -98,8 +98,9 @@ async fn read_rows(
 }
 
 /// A page being filled, statement by statement.
-struct Filling {
-    rows: Rows,
+pub(super) struct Filling {
+    /// What is on it, and whether more was found than has room.
+    pub rows: Rows,
     limit: usize,
     max_bytes: usize,
     bytes: usize,
@@ -112,7 +113,8 @@ struct Filling {
 }
 
 impl Filling {
-    fn new(limit: usize, max_bytes: usize, tally: &Tally) -> Self {
+    /// An empty page; `tally` is of the rows that it is filled from.
+    pub fn new(limit: usize, max_bytes: usize, tally: &Tally) -> Self {
         let typical = tally.live_bytes.checked_div(tally.live).and_then(|bytes| usize::try_from(bytes).ok());
         Self {
             rows: Rows { changes: Vec::with_capacity(limit.min(ROWS)), cut: false },
@@ -126,7 +128,7 @@ impl Filling {
     }
 
     /// How many rows to ask for next: as many as will probably fit, and one that tells whether more are left.
-    fn wanted(&self) -> Option<i64> {
+    pub fn wanted(&self) -> Option<i64> {
         if self.rows.cut || self.exhausted {
             return None;
         }
@@ -138,7 +140,7 @@ impl Filling {
     }
 
     /// Takes rows until the page is full. They are taken as they come, so that those that do not fit are never held.
-    async fn fill(
+    pub async fn fill(
         &mut self,
         space: &SpaceRow,
         found: impl Stream<Item = QueryResult<ChangeColumns>>,

@@ -3,11 +3,13 @@
 //! - `writer` and `transaction`: group commit; `writes`: what a write does within it; `checkpointer`: the WAL kept short.
 //! - `readers` and `reads`: snapshots and what is read in them; `rows`: rows to domain values.
 //! - `states`: spaces in memory, right for as long as `wal_index` says that nothing was committed.
+//! - `copying`: a space as it lies, to another store or from one.
 //! - `heads` and `restore`: noticing a file that was put back from a backup; `backup`: making one.
 
 mod backup;
 mod checkpointer;
 mod connection;
+mod copying;
 mod heads;
 mod readers;
 mod reads;

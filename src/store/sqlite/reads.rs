@@ -81,7 +81,7 @@ fn read_rows(
 
 /// Takes rows until the page is full. Rows are read as they are taken, in the order of an index, so that a query needs
 /// no limit; with a bound one, SQLite would prepare its statement anew for each page.
-fn collect(
+pub(super) fn collect(
     space: &SpaceRow,
     found: impl Iterator<Item = QueryResult<ChangeColumns>>,
     limit: usize,

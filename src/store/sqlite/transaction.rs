@@ -193,7 +193,8 @@ impl<'a> Transaction<'a> {
         Ok(id)
     }
 
-    fn touch(&mut self, name: &SpaceName) {
+    /// Has the feed of a space woken after the commit.
+    pub fn touch(&mut self, name: &SpaceName) {
         // The same space comes again and again in a group: mostly it is the last one.
         if self.touched.last() != Some(name) && !self.touched.contains(name) {
             self.touched.push(name.clone());
@@ -338,19 +339,7 @@ impl Space {
             let (Some(id), Some(state)) = (self.collections.get(&name), self.state.collections.get(&name)) else {
                 continue;
             };
-            diesel::update(collections::table.find(*id))
-                .set((
-                    collections::head.eq(state.head.to_stored()),
-                    collections::live.eq(state.live.cast_signed()),
-                    collections::tombstones.eq(state.tombstones.cast_signed()),
-                    collections::checksum.eq(state.checksum.to_stored()),
-                    collections::live_bytes.eq(state.live_bytes.cast_signed()),
-                    collections::tombstone_bytes.eq(state.tombstone_bytes.cast_signed()),
-                    collections::horizon.eq(state.horizon.to_stored()),
-                    collections::horizon_at.eq(state.horizon_at.micros()),
-                ))
-                .execute(connection)
-                .map_err(failure)?;
+            write_collection(connection, *id, state)?;
         }
         Ok(())
     }
@@ -370,6 +359,28 @@ pub(super) fn insert_epoch(
             epochs::ordinal.eq(ordinal),
             epochs::epoch.eq(epoch.as_str()),
             epochs::opened_at.eq(head.to_stored()),
+        ))
+        .execute(connection)
+        .map_err(failure)?;
+    Ok(())
+}
+
+/// Writes the counts of a collection.
+pub(super) fn write_collection(
+    connection: &mut SqliteConnection,
+    id: i64,
+    state: &CollectionState,
+) -> Result<(), StoreError> {
+    diesel::update(collections::table.find(id))
+        .set((
+            collections::head.eq(state.head.to_stored()),
+            collections::live.eq(state.live.cast_signed()),
+            collections::tombstones.eq(state.tombstones.cast_signed()),
+            collections::checksum.eq(state.checksum.to_stored()),
+            collections::live_bytes.eq(state.live_bytes.cast_signed()),
+            collections::tombstone_bytes.eq(state.tombstone_bytes.cast_signed()),
+            collections::horizon.eq(state.horizon.to_stored()),
+            collections::horizon_at.eq(state.horizon_at.micros()),
         ))
         .execute(connection)
         .map_err(failure)?;

@@ -53,8 +53,8 @@ where
     fn run(&mut self, transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
         let result = match (self.run)(transaction) {
             Ok(value) => Ok(value),
-            // An answer like any other: nothing was written for it, and the group goes on.
-            Err(StoreError::NoSpace(name)) => Err(StoreError::NoSpace(name)),
+            // Answers like any other: nothing was written for them, and the group goes on.
+            Err(answer @ (StoreError::NoSpace(_) | StoreError::SpaceExists(_))) => Err(answer),
             Err(error) => return Err(error),
         };
         self.result = Some(result);

@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use super::{Desk, counts};
 
-type Tree = BTreeMap<String, Value>;
+pub type Tree = BTreeMap<String, Value>;
 
 /// The trees of the commits with these numbers.
-fn trees(commits: &[usize]) -> Vec<Tree> {
+pub fn trees(commits: &[usize]) -> Vec<Tree> {
     let file = std::fs::File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/kinto-history.ndjson.gz")).unwrap();
     let mut tree = Tree::new();
     let mut trees = Vec::new();
@@ -31,7 +31,7 @@ fn trees(commits: &[usize]) -> Vec<Tree> {
     trees
 }
 
-fn dump(tree: &Tree) -> String {
+pub fn dump(tree: &Tree) -> String {
     let mut text = String::new();
     for (path, data) in tree {
         let mut data = data.clone();

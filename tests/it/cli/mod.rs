@@ -1,10 +1,13 @@
 //! The command line, driven from outside: the real binary on a database of the test's own.
 
 mod admin;
+mod copy;
+mod copy_postgres;
 mod export;
 mod history;
 mod import;
 mod remote;
+mod secrets;
 mod served;
 
 use std::io::{BufRead, BufReader, Write};

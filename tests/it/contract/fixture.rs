@@ -8,11 +8,11 @@ use strandline::domain::pull::{Page, PullRequest, Pulled, Resync};
 use strandline::domain::push::{Base, Op, Outcome, Proposal, PushAnswer, PushRequest, Pushed};
 use strandline::domain::record::{Guard, RecordWrite, Written};
 use strandline::domain::{
-    Change, Clock, CollectionName, Collections, Cursor, Document, ManualClock, RecordId, Rev, Since, SpaceName,
-    SpaceState, State, Timestamp,
+    Change, ClientName, Clock, CollectionName, Collections, Cursor, Document, ManualClock, RecordId, Rev, Since,
+    SpaceName, SpaceState, State, Timestamp,
 };
 use strandline::feed::Feed;
-use strandline::store::{self, DatabaseUrl, Store, StoreError, StoreOptions};
+use strandline::store::{self, Copying, DatabaseUrl, Store, StoreError, StoreOptions};
 
 use crate::support::{Backup, Home};
 
@@ -29,7 +29,10 @@ pub const NOON: Timestamp = Timestamp::from_micros(1_795_377_600_000_000);
 
 impl Fixture {
     pub async fn new() -> Self {
-        let home = Home::new();
+        Self::at(Home::new()).await
+    }
+
+    pub async fn at(home: Home) -> Self {
         let (clock, feed) = (Arc::new(ManualClock::new(NOON)), Feed::default());
         let store = open(&home.url(), &clock, &feed).await.unwrap();
         Self { store, clock, feed, home }
@@ -232,19 +235,19 @@ pub fn done(written: Written) -> (Change, bool) {
 struct Nowhere;
 
 macro_rules! nowhere {
-    ($($name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
+    ($trait:ident, $($name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)* $({ $($more:tt)* })?) => {
         #[async_trait::async_trait]
-        impl Store for Nowhere {
+        impl $trait for Nowhere {
             $(async fn $name(&self, $($arg: $type),*) -> Result<$answer, StoreError> {
                 $(let _ = $arg;)*
                 Err(StoreError::Unavailable("closed".into()))
             })*
-            async fn close(&self) {}
+            $($($more)*)?
         }
     };
 }
 
-nowhere! {
+nowhere! { Store,
     spaces(after: Option<SpaceName>, limit: usize) -> Vec<Arc<SpaceState>>;
     space(name: &SpaceName) -> Arc<SpaceState>;
     configure(name: SpaceName, policy: store::PolicyChange) -> (Arc<SpaceState>, bool);
@@ -262,4 +265,15 @@ nowhere! {
     may_compact() -> bool;
     open_epoch(space: SpaceName) -> Arc<SpaceState>;
     ready() -> ();
+    { async fn close(&self) {} }
+}
+
+nowhere! { Copying,
+    rows(request: store::RowsRequest) -> store::Batch;
+    seqs(space: SpaceName, after: Option<ClientName>, limit: usize) -> Vec<store::ClientSeq>;
+    begin_copy(source: Arc<SpaceState>) -> store::CopyUnderWay;
+    copy_rows(copy: &store::CopyUnderWay, rows: Vec<Change>) -> ();
+    copy_seqs(copy: &store::CopyUnderWay, seqs: Vec<store::ClientSeq>) -> ();
+    finish_copy(copy: &store::CopyUnderWay, source: Arc<SpaceState>) -> Vec<store::CollectionDifference>;
+    discard_copy(space: SpaceName) -> bool;
 }

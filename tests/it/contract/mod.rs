@@ -1,5 +1,6 @@
 //! The contract of a store: one set of cases, run over each backend.
 
+mod copying;
 mod fixture;
 mod invariants;
 mod pulling;

@@ -46,9 +46,11 @@ pub enum Backup {
 impl Home {
     /// A new one.
     pub fn new() -> Self {
-        if over_postgres() {
-            return Self::on_a_server();
-        }
+        if over_postgres() { Self::on_a_server() } else { Self::on_a_file() }
+    }
+
+    /// A new file, whatever the suites run over.
+    pub fn on_a_file() -> Self {
         let directory = tempfile::tempdir().unwrap();
         Self::File { path: directory.path().join("s.db"), copies: AtomicUsize::new(1), _directory: Some(directory) }
     }
@@ -135,6 +137,18 @@ impl Home {
         match self {
             Self::File { .. } => diesel::sql_query(sql).get_result::<Number>(&mut self.file()).unwrap().number,
             Self::Database(database) => database.admin().ask(&sql),
+        }
+    }
+
+    /// Changes one row, past the store.
+    pub fn tamper(&self, sql: &str) {
+        match self {
+            Self::File { .. } => assert_eq!(diesel::sql_query(sql).execute(&mut self.file()).unwrap(), 1, "{sql}"),
+            Self::Database(database) => {
+                let changed: i64 =
+                    database.admin().ask(&format!("WITH t AS ({sql} RETURNING 1) SELECT count(*) FROM t"));
+                assert_eq!(changed, 1, "{sql}");
+            }
         }
     }
 
