@@ -107,7 +107,7 @@ impl Cluster {
         admin.run(&format!("CREATE ROLE {USER} LOGIN {}", password.unwrap_or_default()));
         let has_icu: bool = admin.ask("SELECT EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i')");
         let locale = if has_icu { "LOCALE_PROVIDER icu ICU_LOCALE 'en'" } else { "" };
-        admin.run(&format!("CREATE DATABASE {BLANK} OWNER {USER} TEMPLATE template0 {locale}"));
+        admin.run(&format!("CREATE DATABASE {BLANK} OWNER {USER} TEMPLATE template0 STRATEGY FILE_COPY {locale}"));
     }
 
     /// Runs one of PostgreSQL's programs to its end.

@@ -42,8 +42,10 @@ impl Database {
         database
     }
 
+    /// File by file: page by page, which is the usual way, takes ten times as long where no flush is waited for.
     fn create(&self, template: &str) {
-        self.cluster.run(&format!("CREATE DATABASE {} OWNER {USER} TEMPLATE {template}", self.name));
+        let name = &self.name;
+        self.cluster.run(&format!("CREATE DATABASE {name} OWNER {USER} TEMPLATE {template} STRATEGY FILE_COPY"));
     }
 
     /// Opens a store on it once, for its schema, and keeps it as long as there is the cluster.
