@@ -3,13 +3,17 @@
 //!
 //! `node` is the program on a database, `mirror` a replica of a store in this process.
 
+mod compactor;
 mod crowd;
 mod cut_off;
+mod doors;
 mod failover;
 mod load;
 mod mirror;
 mod node;
 mod skipped;
 mod standby;
+mod start;
 mod trouble;
+mod waiting;
 mod wakeups;
