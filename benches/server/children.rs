@@ -4,7 +4,6 @@ use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use actix_web::{App, HttpResponse, HttpServer, web};
@@ -21,13 +20,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts the server on a database. `STRANDLINE_BENCH_BINARY` names another build of it, to be compared.
-    pub fn strandline(database: &Path) -> Result<Self> {
+    /// Starts the server on the database at a URL. `STRANDLINE_BENCH_BINARY` names another build of it, to be compared.
+    pub fn strandline(database: &str) -> Result<Self> {
         let binary =
             env::var("STRANDLINE_BENCH_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_strandline").to_owned());
         let mut command = Command::new(binary);
-        command.args(["serve", "--listen", "127.0.0.1:0", "--database"]);
-        command.arg(format!("sqlite:{}", database.display()));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--database", database]);
         // Only what this benchmark asks for is purged.
         command.args(["--default-retention", "forever"]).env("RUST_LOG", "warn");
         Self::start(command)

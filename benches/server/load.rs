@@ -95,6 +95,12 @@ pub fn check(answer: &Answer<'_>, expected: u16) -> Result<()> {
     Err(format!("expected {expected}, got {}: {body}", answer.status).into())
 }
 
+/// Requests, until the time is over.
+pub fn limited(mut requests: Requests, duration: Duration) -> Requests {
+    let begun = Instant::now();
+    Box::new(move |request| begun.elapsed() < duration && requests(request))
+}
+
 /// The same request again and again, until the time is over.
 pub fn repeated(request: &[u8], duration: Duration) -> Requests {
     let (request, begun) = (request.to_vec(), Instant::now());

@@ -10,8 +10,10 @@ mod children;
 mod connection;
 mod load;
 mod measure;
+mod postgres;
 mod raw;
 mod report;
+mod support;
 mod workload;
 
 use std::env;
@@ -19,7 +21,8 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use measure::Bench;
+use measure::{Bench, Measurement};
+use support::postgres::is_installed;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -32,6 +35,8 @@ pub struct Scale {
     rounds: usize,
     /// How long a round of requests is.
     round: Duration,
+    /// Whether it only has to show that it works.
+    quick: bool,
 }
 
 impl Scale {
@@ -42,9 +47,9 @@ impl Scale {
             Err(_) => 1_000_000,
         };
         if quick {
-            return Ok(Self { records, rounds: 1, round: Duration::from_millis(300) });
+            return Ok(Self { records, rounds: 1, round: Duration::from_millis(300), quick });
         }
-        Ok(Self { records, rounds: 3, round: Duration::from_secs(3) })
+        Ok(Self { records, rounds: 3, round: Duration::from_secs(3), quick })
     }
 }
 
@@ -69,11 +74,12 @@ fn run(arguments: &[String]) -> Result<()> {
     let wanted: Vec<&str> =
         arguments.iter().map(String::as_str).filter(|argument| !argument.starts_with('-')).collect();
     let mut bench = Bench::new(Scale::from_environment(quick)?);
-    for (name, measure) in measure::ALL {
-        if wanted.is_empty() || wanted.iter().any(|part| name.contains(part)) {
-            eprintln!("{name} …");
-            measure(&mut bench).map_err(|error| format!("{name}: {error}"))?;
-        }
+    let is_wanted = |(name, _): &&Measurement| wanted.is_empty() || wanted.iter().any(|part| name.contains(part));
+    // Where there is no PostgreSQL, what is asked of it says so.
+    let postgres = measure::POSTGRES.iter().filter(is_wanted).filter(|_| is_installed());
+    for (name, measure) in measure::SQLITE.iter().filter(is_wanted).chain(postgres) {
+        eprintln!("{name} …");
+        measure(&mut bench).map_err(|error| format!("{name}: {error}"))?;
     }
     println!("{}", bench.report());
     Ok(())

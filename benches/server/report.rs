@@ -26,6 +26,8 @@ pub enum Unit {
     Milliseconds,
     /// MiB.
     Mebibytes,
+    /// So many of these.
+    Of(&'static str),
 }
 
 /// One measurement beside its floor.
@@ -86,6 +88,7 @@ impl Unit {
             Self::PerSecond(what) => format!("{} {what}/s", thousands(figure)),
             Self::Milliseconds => format!("{figure:.2} ms"),
             Self::Mebibytes => format!("{figure:.1} MiB"),
+            Self::Of(what) => format!("{} {what}", thousands(figure)),
         }
     }
 }

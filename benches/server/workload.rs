@@ -87,16 +87,21 @@ impl Batches {
 
     /// Pushes them to `space`, each of `connections` taking the next batch when it is free.
     pub fn pushes(&self, space: &str, kind: Kind, connections: usize) -> Vec<Requests> {
-        let path = format!("/v1/spaces/{space}/push");
-        let one = |_| -> Requests {
-            let (batches, path, mut text) = (self.clone(), path.clone(), String::new());
-            Box::new(move |request| {
-                let Some((first, count)) = batches.take() else { return false };
-                body(&mut text, kind, first, count);
-                post(request, &path, text.as_bytes());
-                true
-            })
-        };
-        (0..connections).map(one).collect()
+        (0..connections).map(|_| self.pushes_in_turn(&[space.to_owned()], kind)).collect()
+    }
+
+    /// Pushes them to `spaces` in turn, each when the last one is answered.
+    pub fn pushes_in_turn(&self, spaces: &[String], kind: Kind) -> Requests {
+        let paths: Vec<String> = spaces.iter().map(|space| format!("/v1/spaces/{space}/push")).collect();
+        let (batches, mut text, mut turn) = (self.clone(), String::new(), 0);
+        Box::new(move |request| {
+            let (Some((first, count)), Some(path)) = (batches.take(), paths.get(turn % paths.len())) else {
+                return false;
+            };
+            turn += 1;
+            body(&mut text, kind, first, count);
+            post(request, path, text.as_bytes());
+            true
+        })
     }
 }

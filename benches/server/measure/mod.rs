@@ -1,16 +1,21 @@
 //! What is measured. Each measurement takes turns with its floor, so that both see the same minute of the machine.
 
 mod poll;
+mod postgres;
 mod purge;
 mod push;
 mod read;
 
+use std::env;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use tempfile::TempDir;
 
 use crate::children::Server;
 use crate::load::{self, Outcome};
+use crate::postgres::Postgres;
 use crate::report::{self, Line};
 use crate::workload::{Batches, Kind};
 use crate::{Result, Scale};
@@ -18,8 +23,8 @@ use crate::{Result, Scale};
 /// A measurement, by the name that selects it.
 pub type Measurement = (&'static str, fn(&mut Bench) -> Result<()>);
 
-/// All measurements. The last one leaves no record behind.
-pub const ALL: &[Measurement] = &[
+/// All measurements over SQLite. The last one leaves no record behind.
+pub const SQLITE: &[Measurement] = &[
     ("poll", poll::up_to_date),
     ("page", read::pages),
     ("pull", read::changes_by_size),
@@ -28,6 +33,18 @@ pub const ALL: &[Measurement] = &[
     ("push-single", push::single),
     ("push-batch", push::batches),
     ("purge", purge::purge),
+];
+
+/// All measurements over PostgreSQL. The last one leaves no record behind.
+pub const POSTGRES: &[Measurement] = &[
+    ("postgres-poll", postgres::read::polls),
+    ("postgres-page", postgres::read::pages),
+    ("postgres-sync", postgres::read::full_sync),
+    ("postgres-manifest", postgres::read::manifest),
+    ("postgres-push-many", postgres::push::many_spaces),
+    ("postgres-push-one", postgres::push::one_space),
+    ("postgres-push-batch", postgres::push::batches),
+    ("postgres-purge", postgres::purge),
 ];
 
 /// The space with all the records.
@@ -42,6 +59,8 @@ const FILLERS: usize = 3;
 pub struct Bench {
     scale: Scale,
     filled: Option<Filled>,
+    filled_postgres: Option<Rc<postgres::Filled>>,
+    postgres: Option<Rc<Postgres>>,
     lines: Vec<Line>,
 }
 
@@ -54,7 +73,7 @@ pub struct Filled {
 impl Bench {
     /// With nothing running yet.
     pub fn new(scale: Scale) -> Self {
-        Self { scale, filled: None, lines: Vec::new() }
+        Self { scale, filled: None, filled_postgres: None, postgres: None, lines: Vec::new() }
     }
 
     /// What was measured.
@@ -71,14 +90,24 @@ impl Bench {
     fn filled(&mut self) -> Result<&mut Filled> {
         if self.filled.is_none() {
             let directory = directory()?;
-            let server = Server::strandline(&database(directory.path()))?;
+            let server = Server::strandline(&url(&database(directory.path())))?;
             for (space, records) in [(SMALL, SMALL_RECORDS), (LARGE, self.scale.records)] {
-                let outcome = push_all(&server, space, Kind::Insert, 0, records)?;
+                let outcome = push_all(server.address(), space, Kind::Insert, 0, records)?;
                 eprintln!("  filled {space} with {records} records in {:.1} s", outcome.elapsed.as_secs_f64());
             }
             self.filled = Some(Filled { server, directory });
         }
         self.filled.as_mut().ok_or_else(|| "a server that was just started is gone".into())
+    }
+
+    /// The PostgreSQL cluster, started when it is first asked for. A run that is not to be timed has it where its user
+    /// can get at it for certain; else it is on a real disk.
+    fn postgres(&mut self) -> Result<Rc<Postgres>> {
+        if let Some(postgres) = &self.postgres {
+            return Ok(Rc::clone(postgres));
+        }
+        let place = if self.scale.quick { env::temp_dir() } else { env!("CARGO_TARGET_TMPDIR").into() };
+        Ok(Rc::clone(self.postgres.insert(Rc::new(Postgres::start(&place)?))))
     }
 
     /// Runs both in turn, the floor first; answers the median of each, ours first. One more round before warms up.
@@ -108,7 +137,7 @@ impl Filled {
     fn restart(&mut self) -> Result<()> {
         let database = self.database();
         self.server.stop()?;
-        self.server = Server::strandline(&database)?;
+        self.server = Server::strandline(&url(&database))?;
         Ok(())
     }
 }
@@ -122,10 +151,14 @@ fn database(directory: &Path) -> PathBuf {
     directory.join("bench.db")
 }
 
+fn url(database: &Path) -> String {
+    format!("sqlite:{}", database.display())
+}
+
 /// Pushes `count` records from the `first`, 1,000 at a time.
-fn push_all(server: &Server, space: &str, kind: Kind, first: u64, count: u64) -> Result<Outcome> {
+fn push_all(address: SocketAddr, space: &str, kind: Kind, first: u64, count: u64) -> Result<Outcome> {
     let batches = Batches::new(first, count, 1_000);
-    load::run(server.address(), 200, batches.pushes(space, kind, FILLERS))
+    load::run(address, 200, batches.pushes(space, kind, FILLERS))
 }
 
 fn median(mut figures: Vec<f64>) -> f64 {

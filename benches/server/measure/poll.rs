@@ -1,5 +1,7 @@
 //! The commonest request there is: "anything new?", "no".
 
+use std::net::SocketAddr;
+
 use super::{Bench, LARGE};
 use crate::Result;
 use crate::children::Server;
@@ -9,9 +11,14 @@ use crate::report::{Aim, Line, Unit};
 
 const CONNECTIONS: usize = 64;
 
-/// The two forms of the answer, 304 and an empty page, beside a static answer of 64 bytes.
+/// Over SQLite.
 pub fn up_to_date(bench: &mut Bench) -> Result<()> {
     let address = bench.filled()?.server.address();
+    both_forms(bench, address, "", Aim::RatioFrom(0.8))
+}
+
+/// The two forms of the answer, 304 and an empty page, beside a static answer of 64 bytes.
+pub(super) fn both_forms(bench: &mut Bench, address: SocketAddr, store: &str, aim: Aim) -> Result<()> {
     let path = format!("/v1/spaces/{LARGE}/changes?since=now");
     let (cursor, tag) = load::once(address, &get(&path, ""), |answer| {
         check(&answer, 200)?;
@@ -34,11 +41,11 @@ pub fn up_to_date(bench: &mut Bench) -> Result<()> {
             || rate(floor.address(), 200, &get("/", "")),
         )?;
         bench.add(Line {
-            name: format!("{name}, {CONNECTIONS} connections; floor: a static answer"),
+            name: format!("{store}{name}, {CONNECTIONS} connections; floor: a static answer"),
             unit: Unit::PerSecond("requests"),
             ours,
             floor: Some(floor),
-            aim: Aim::RatioFrom(0.8),
+            aim,
         });
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! What clients feel of a purge.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -16,30 +17,35 @@ use crate::workload::{Batches, Kind};
 /// Clients that push all the time, each its next record when the last one is durable.
 const CONNECTIONS: usize = 8;
 
+/// Over SQLite.
+pub fn purge(bench: &mut Bench) -> Result<()> {
+    let address = bench.filled()?.server.address();
+    beside_pushes(bench, address, "", Aim::RatioTo(2.0))
+}
+
 /// Deletes every record, purges the tombstones, and pushes single records meanwhile. The same closed loop without a
 /// purge, before and after it, is the floor; so the load offered falls where the server slows down, and what is
 /// compared is what each client waits.
-pub fn purge(bench: &mut Bench) -> Result<()> {
+pub(super) fn beside_pushes(bench: &mut Bench, address: SocketAddr, store: &str, aim: Aim) -> Result<()> {
     let (records, quiet) = (bench.scale.records, bench.scale.round * 3);
-    let server = &bench.filled()?.server;
-    let outcome = push_all(server, LARGE, Kind::Delete, 0, records)?;
+    let outcome = push_all(address, LARGE, Kind::Delete, 0, records)?;
     eprintln!("  deleted {records} records in {:.1} s", outcome.elapsed.as_secs_f64());
     // New records, far from the numbers of all others.
     let batches = Batches::new(1 << 40, 1 << 40, 1);
     let for_a_while = || {
         let begun = Instant::now();
-        load::run(server.address(), 200, pushes(&batches, move || begun.elapsed() < quiet))
+        load::run(address, 200, pushes(&batches, move || begun.elapsed() < quiet))
     };
     let before = for_a_while()?;
     let purged = Arc::new(AtomicBool::new(false));
     let (during, (count, took)) = thread::scope(|scope| {
         let purge = scope.spawn(|| {
-            let done = compact(server.address());
+            let done = compact(address);
             purged.store(true, Ordering::Relaxed);
             done
         });
         let until = Arc::clone(&purged);
-        let during = load::run(server.address(), 200, pushes(&batches, move || !until.load(Ordering::Relaxed)));
+        let during = load::run(address, 200, pushes(&batches, move || !until.load(Ordering::Relaxed)));
         let purged = purge.join().map_err(|_| "the purge panicked")??;
         Result::Ok((during?, purged))
     })?;
@@ -58,11 +64,11 @@ pub fn purge(bench: &mut Bench) -> Result<()> {
         return Err(format!("purged {count} tombstones of {records}").into());
     }
     bench.add(Line {
-        name: format!("p99 of a push during a purge, {CONNECTIONS} connections; floor: without one"),
+        name: format!("{store}p99 of a push during a purge, {CONNECTIONS} connections; floor: without one"),
         unit: Unit::Milliseconds,
         ours: milliseconds(&during),
         floor: Some(f64::midpoint(milliseconds(&before), milliseconds(&after))),
-        aim: Aim::RatioTo(2.0),
+        aim,
     });
     bench.add(Line {
         name: format!("… the purge of {records} tombstones meanwhile"),
@@ -83,7 +89,7 @@ fn pushes(batches: &Batches, go_on: impl Fn() -> bool + Clone + Send + 'static) 
 }
 
 /// Purges every tombstone; answers how many there were, and how long it took.
-fn compact(address: std::net::SocketAddr) -> Result<(u64, Duration)> {
+fn compact(address: SocketAddr) -> Result<(u64, Duration)> {
     let (mut request, begun) = (Vec::new(), Instant::now());
     post(&mut request, &format!("/v1/spaces/{LARGE}/compact"), br#"{"older_than":"0s"}"#);
     load::once(address, &request, |answer| {

@@ -1,7 +1,7 @@
 //! Durable pushes, of one record and of a thousand.
 
 use super::read::per_second;
-use super::{Bench, directory};
+use super::{Bench, directory, url};
 use crate::Result;
 use crate::children::Server;
 use crate::load;
@@ -41,7 +41,7 @@ pub fn batches(bench: &mut Bench) -> Result<()> {
 fn inserts(bench: &Bench, records: u64, push: u64, connections: usize, group: u64) -> Result<(f64, f64)> {
     let records = (records * bench.scale.records / 1_000_000).max(2_000);
     let directory = directory()?;
-    let server = Server::strandline(&directory.path().join("ours.db"))?;
+    let server = Server::strandline(&url(&directory.path().join("ours.db")))?;
     let mut raw = Raw::create(&directory.path().join("floor.db"))?;
     let (mut first, mut raw_first) = (0, 0);
     bench.take_turns(

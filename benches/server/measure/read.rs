@@ -1,5 +1,6 @@
 //! Reading: pages, the whole of a space, and the manifest.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::{Bench, LARGE, SMALL, SMALL_RECORDS};
@@ -10,9 +11,9 @@ use crate::raw::Raw;
 use crate::report::{Aim, Line, Unit};
 use crate::workload::mix;
 
-const PAGE: u64 = 1_000;
+pub(super) const PAGE: u64 = 1_000;
 /// Clients that ask for pages at once: enough to keep both cores at work.
-const READERS: usize = 4;
+pub(super) const READERS: usize = 4;
 
 /// Pages of 1,000 records from anywhere in the space.
 pub fn pages(bench: &mut Bench) -> Result<()> {
@@ -21,10 +22,7 @@ pub fn pages(bench: &mut Bench) -> Result<()> {
     let (address, mut raw) = (filled.server.address(), Raw::open(&filled.database())?);
     let space = raw.space(LARGE)?;
     let (ours, floor) = bench.take_turns(
-        || {
-            let loops = (0..READERS).map(|seed| places(LARGE, seed as u64, records, PAGE, duration)).collect();
-            Ok(load::run(address, 200, loops)?.rate())
-        },
+        || pages_a_second(address, records, duration),
         || {
             let (begun, mut turn) = (Instant::now(), 0_u64);
             while begun.elapsed() < duration {
@@ -43,6 +41,12 @@ pub fn pages(bench: &mut Bench) -> Result<()> {
         aim: Aim::RatioFrom(0.5),
     });
     Ok(())
+}
+
+/// Pages of 1,000 records over HTTP, from anywhere in the space.
+pub(super) fn pages_a_second(address: SocketAddr, records: u64, duration: Duration) -> Result<f64> {
+    let loops = (0..READERS).map(|seed| places(LARGE, seed as u64, records, PAGE, duration)).collect();
+    Ok(load::run(address, 200, loops)?.rate())
 }
 
 /// A pull of 100 changes, in the large space and in the small one: the newest ones, as a client that was here a moment
@@ -81,11 +85,7 @@ pub fn full_sync(bench: &mut Bench) -> Result<()> {
     filled.server.forget_peak()?;
     let space = raw.space(LARGE)?;
     let (ours, floor) = bench.take_turns(
-        || {
-            let begun = Instant::now();
-            expect(load::block_on(sync(address))?, records)?;
-            Ok(per_second(records, begun.elapsed()))
-        },
+        || synced_a_second(address, records),
         || {
             let (begun, mut rows) = (Instant::now(), 0);
             for after in (0..records.cast_signed()).step_by(1_000) {
@@ -113,8 +113,15 @@ pub fn full_sync(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
+/// Records a second of the whole space over HTTP.
+pub(super) fn synced_a_second(address: SocketAddr, records: u64) -> Result<f64> {
+    let begun = Instant::now();
+    expect(load::block_on(sync(address))?, records)?;
+    Ok(per_second(records, begun.elapsed()))
+}
+
 /// The records of a whole NDJSON stream.
-async fn sync(address: std::net::SocketAddr) -> Result<u64> {
+async fn sync(address: SocketAddr) -> Result<u64> {
     const CHECKPOINT: &[u8] = b"{\"cur";
     let request = get(&format!("/v1/spaces/{LARGE}/changes"), "accept: application/x-ndjson\r\n");
     let (mut lines, mut checkpoints, mut tail) = (0, 0, Vec::new());
@@ -152,13 +159,8 @@ pub fn manifest(bench: &mut Bench) -> Result<()> {
     let filled = bench.filled()?;
     let (address, mut raw) = (filled.server.address(), Raw::open(&filled.database())?);
     let space = raw.space(LARGE)?;
-    let request = get(&format!("/v1/spaces/{LARGE}/manifest"), "");
     let (ours, floor) = bench.take_turns(
-        || {
-            let begun = Instant::now();
-            load::once(address, &request, |answer| check(&answer, 200))?;
-            Ok(begun.elapsed().as_secs_f64() * 1e3)
-        },
+        || manifest_milliseconds(address),
         || {
             let begun = Instant::now();
             expect(raw.revisions(space)?.len() as u64, records)?;
@@ -175,6 +177,14 @@ pub fn manifest(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
+/// How long the manifest of the whole space takes over HTTP.
+pub(super) fn manifest_milliseconds(address: SocketAddr) -> Result<f64> {
+    let request = get(&format!("/v1/spaces/{LARGE}/manifest"), "");
+    let begun = Instant::now();
+    load::once(address, &request, |answer| check(&answer, 200))?;
+    Ok(begun.elapsed().as_secs_f64() * 1e3)
+}
+
 /// Pulls of `limit` changes after revisions all over a space, until the time is over.
 fn places(space: &'static str, seed: u64, records: u64, limit: u64, duration: Duration) -> Requests {
     let (begun, mut turn) = (Instant::now(), seed << 32);
@@ -188,7 +198,7 @@ fn places(space: &'static str, seed: u64, records: u64, limit: u64, duration: Du
 }
 
 /// A revision after which there are `count` records.
-fn place(turn: u64, records: u64, count: u64) -> u64 {
+pub(super) fn place(turn: u64, records: u64, count: u64) -> u64 {
     mix(turn) % (records + 1).saturating_sub(count).max(1)
 }
 
@@ -202,6 +212,6 @@ pub(super) fn per_second(count: u64, elapsed: Duration) -> f64 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "memory is far below 2^52 bytes")]
-fn mebibytes(bytes: u64) -> f64 {
+pub(super) fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }

@@ -9,7 +9,7 @@
 //! One cluster serves all tests of a process that want no more than a database. A test that stops, kills or configures
 //! a server starts its own.
 
-mod account;
+pub mod account;
 mod admin;
 mod certificates;
 mod cluster;
