@@ -27,9 +27,13 @@ async fn one_node_compacts_and_another_takes_over_when_it_is_killed() {
         let mut link = nodes[0].link("demo");
         written += 5;
         let changes = |deleted: bool| {
-            let change = |n: usize| match deleted {
-                false => json!({"collection": "todos", "id": format!("{turn}-{n}"), "data": {}}),
-                true => json!({"collection": "todos", "id": format!("{turn}-{n}"), "base_rev": "*", "deleted": true}),
+            let change = |n: usize| {
+                let id = format!("{turn}-{n}");
+                if deleted {
+                    json!({"collection": "todos", "id": id, "base_rev": "*", "deleted": true})
+                } else {
+                    json!({"collection": "todos", "id": id, "data": {}})
+                }
             };
             json!({"changes": (0..5).map(change).collect::<Vec<_>>()})
         };

@@ -72,7 +72,7 @@ async fn nothing_is_lost_or_doubled_or_skipped_while_nodes_and_connections_are_k
     over.store(true, Ordering::Relaxed);
     let purges = purger.await.unwrap();
     let outcome = load.end(&admin).await;
-    eprintln!("crowd: {killed} nodes and {connections} connections killed, {purges} purges; {outcome:?}");
+    eprintln!("crowd: {killed} nodes and {connections} connections killed, {purges} purges; {outcome}");
     assert!(killed > 0 && connections > 0 && purges > 0 && outcome.whole > 0 && outcome.retries > 0);
     for node in &nodes {
         let said = node.said();

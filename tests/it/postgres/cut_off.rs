@@ -29,7 +29,7 @@ async fn nothing_acknowledged_is_lost_and_nothing_happens_twice_when_connections
         times += 1;
     }
     let outcome = load.end(&database.admin()).await;
-    eprintln!("cut off: {connections} connections, {times} times; {outcome:?}");
+    eprintln!("cut off: {connections} connections, {times} times; {outcome}");
     assert!(connections > 0 && outcome.acknowledged > 0 && outcome.whole > 0);
     let said = node.said();
     assert!(!said.contains(" ERROR ") && !said.contains("panicked"), "{said}");
@@ -54,7 +54,7 @@ async fn nothing_acknowledged_is_lost_and_nothing_happens_twice_when_the_server_
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
     let outcome = load.end(&database.admin()).await;
-    eprintln!("stopped: {outcome:?}");
+    eprintln!("stopped: {outcome}");
     assert!(outcome.acknowledged > 0 && outcome.whole > 0);
     let said = node.said();
     assert!(!said.contains(" ERROR ") && !said.contains("panicked"), "{said}");

@@ -105,11 +105,10 @@ async fn listen(mut replica: Replica, over: Arc<AtomicBool>) -> (Replica, Vec<u6
             Ok(mut feed) => loop {
                 let next = timeout(Duration::from_secs(1), replica.follow(&mut feed)).await;
                 match next {
-                    Ok(Ok(true)) => {}
                     Ok(Err(trouble)) => break trouble,
                     Ok(Ok(false)) => break Trouble::Lost("closed".into()),
                     Err(_) if over.load(Ordering::Relaxed) => break Trouble::Lost("over".into()),
-                    Err(_) => {}
+                    Ok(Ok(true)) | Err(_) => {}
                 }
             },
             Err(trouble) => trouble,

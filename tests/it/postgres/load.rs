@@ -2,6 +2,7 @@
 //! At the end every one of them is compared with what there is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -75,7 +76,6 @@ pub struct Load {
 }
 
 /// What became of it.
-#[derive(Debug)]
 pub struct Outcome {
     pub revisions: u64,
     pub retries: usize,
@@ -84,6 +84,17 @@ pub struct Outcome {
     pub unknown: usize,
     pub whole: usize,
     pub slowest: Duration,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { revisions, retries, duplicates, acknowledged, unknown, whole, slowest } = self;
+        write!(
+            f,
+            "{revisions} revisions; {retries} pushes sent again, {duplicates} of them duplicates; of those sent once \
+             {acknowledged} acknowledged, {unknown} unknown, the slowest after {slowest:?}; {whole} pulls compared"
+        )
+    }
 }
 
 impl Load {

@@ -25,7 +25,7 @@ async fn hold(database: &Database, names: &[&str]) -> Client {
     client
 }
 
-async fn blocked(database: &Database) -> i64 {
+fn blocked(database: &Database) -> i64 {
     database.admin().ask(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
          AND application_name = 'strandline' AND wait_event_type = 'Lock'",
@@ -60,7 +60,7 @@ async fn a_locked_space_holds_up_no_other_and_is_given_up_or_goes_through() {
     let Some((database, node)) = furnished(&["--lock-timeout", "3s"]).await else { return };
     let holder = hold(&database, &["a"]).await;
     let waiting: Vec<_> = (0..20).map(|turn| tokio::spawn(push(node.link("a"), turn))).collect();
-    until("the pushes wait for the lock", async || blocked(&database).await > 0).await;
+    until("the pushes wait for the lock", async || blocked(&database) > 0).await;
     let mut slowest = Duration::ZERO;
     for turn in 0..20 {
         slowest = slowest.max(push_to_all(&node, &NAMES[1..], turn).await);
@@ -72,7 +72,7 @@ async fn a_locked_space_holds_up_no_other_and_is_given_up_or_goes_through() {
         assert!(took < Duration::from_secs(10), "{took:?}");
     }
     let late = tokio::spawn(push(node.link("a"), 1));
-    until("the push waits for the lock", async || blocked(&database).await > 0).await;
+    until("the push waits for the lock", async || blocked(&database) > 0).await;
     holder.batch_execute("COMMIT").await.unwrap();
     late.await.unwrap().0.expect(200);
     eprintln!("waiting: beside a locked space, the slowest of 180 pushes took {slowest:?}");
@@ -85,7 +85,7 @@ async fn as_many_locked_spaces_as_connections_hold_up_no_other() {
     let (locked, free) = NAMES.split_at(6);
     let holder = hold(&database, locked).await;
     let waiting: Vec<_> = locked.iter().map(|name| tokio::spawn(push(node.link(name), 1))).collect();
-    until("the pushes wait for the locks", async || blocked(&database).await > 0).await;
+    until("the pushes wait for the locks", async || blocked(&database) > 0).await;
     let mut slowest = Duration::ZERO;
     for turn in 0..20 {
         slowest = slowest.max(push_to_all(&node, free, turn).await);
