@@ -1,8 +1,9 @@
 //! `strandline serve` as one of several nodes on a database, told in each test what it needs to be told.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -121,18 +122,31 @@ pub fn program(arguments: &[String]) -> Command {
     command
 }
 
-/// Runs a command that is to end by itself.
+/// Runs a command that is to end by itself, however much it says.
 pub fn to_its_end(command: &mut Command) -> Output {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (stdout, stderr) = (drain(child.stdout.take().unwrap()), drain(child.stderr.take().unwrap()));
     let begun = Instant::now();
-    while child.try_wait().unwrap().is_none() {
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
         if begun.elapsed() > PATIENCE {
-            let _ = child.kill();
-            panic!("it does not end: {:?}", child.wait_with_output());
+            child.kill().unwrap();
+            panic!("it does not end; it said {}", String::from_utf8_lossy(&stderr.join().unwrap()));
         }
         std::thread::sleep(BLINK);
-    }
-    child.wait_with_output().unwrap()
+    };
+    Output { status, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
+}
+
+/// Reads all of a pipe, which otherwise would be full at some time.
+fn drain(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut all = Vec::new();
+        pipe.read_to_end(&mut all).unwrap();
+        all
+    })
 }
 
 /// Waits until something is so.
