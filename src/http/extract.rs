@@ -2,6 +2,7 @@
 //!
 //! A handler that takes one of these never sees a bad value; the client has got its 400 or 406 by then.
 
+use std::borrow::Cow;
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
@@ -52,7 +53,7 @@ pub struct InSpace {
 
 impl InSpace {
     fn of(req: &HttpRequest) -> Result<Self, Problem> {
-        let space = SpaceName::new(segment(req, "space")).map_err(|fault| Problem::name("the space's name", fault))?;
+        let space = SpaceName::new(&*segment(req, 3)).map_err(|fault| Problem::name("the space's name", fault))?;
         Ok(Self { space, caller: Caller::of(req)? })
     }
 }
@@ -78,7 +79,7 @@ pub struct InCollection {
 impl InCollection {
     fn of(req: &HttpRequest) -> Result<Self, Problem> {
         let InSpace { space, .. } = InSpace::of(req)?;
-        let collection = CollectionName::new(segment(req, "collection"));
+        let collection = CollectionName::new(&*segment(req, 5));
         let collection = collection.map_err(|fault| Problem::name("the collection's name", fault))?;
         Ok(Self { space, collection })
     }
@@ -115,9 +116,9 @@ impl FromRequest for OnRecord {
     }
 }
 
-/// The route's segments are decoded by the framework, which is well enough for names: what `%2F` leaves is none.
-fn segment<'r>(req: &'r HttpRequest, name: &str) -> &'r str {
-    req.match_info().get(name).unwrap_or_default()
+/// A segment of the path as it came, decoded, by its place: a name in it. What is no UTF-8 then is no name either.
+fn segment(req: &HttpRequest, place: usize) -> Cow<'_, str> {
+    percent_decode_str(req.uri().path().split('/').nth(place).unwrap_or_default()).decode_utf8_lossy()
 }
 
 /// The id is taken from the path as it came, since the framework decodes some escapes and not others.

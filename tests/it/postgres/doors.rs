@@ -10,8 +10,8 @@ const PASSWORD: &str = "s3cret-päss/word?";
 
 /// Whether a store can be opened, or the sentence that says why not.
 fn opened(command: &mut Command) -> Result<(), String> {
-    // One that cannot be listened on ends the program at once when all else is well.
-    let output = to_its_end(command.env("RUST_LOG", "trace"));
+    // What rustls traces goes over many lines.
+    let output = to_its_end(command.env("RUST_LOG", "trace,rustls=debug"));
     let (said, told) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     let encoded = percent_encoding::utf8_percent_encode(PASSWORD, percent_encoding::NON_ALPHANUMERIC).to_string();
     for secret in [PASSWORD, &encoded, "s3cret", "wr0ng"] {
