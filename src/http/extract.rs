@@ -53,7 +53,7 @@ pub struct InSpace {
 
 impl InSpace {
     fn of(req: &HttpRequest) -> Result<Self, Problem> {
-        let space = SpaceName::new(&*segment(req, 3)).map_err(|fault| Problem::name("the space's name", fault))?;
+        let space = SpaceName::new(&segment(req, 3)).map_err(|fault| Problem::name("the space's name", fault))?;
         Ok(Self { space, caller: Caller::of(req)? })
     }
 }
@@ -79,7 +79,7 @@ pub struct InCollection {
 impl InCollection {
     fn of(req: &HttpRequest) -> Result<Self, Problem> {
         let InSpace { space, .. } = InSpace::of(req)?;
-        let collection = CollectionName::new(&*segment(req, 5));
+        let collection = CollectionName::new(&segment(req, 5));
         let collection = collection.map_err(|fault| Problem::name("the collection's name", fault))?;
         Ok(Self { space, collection })
     }

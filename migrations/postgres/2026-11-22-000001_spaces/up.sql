@@ -86,7 +86,7 @@ COMMENT ON TABLE clients IS 'The highest push number of each client that pushes 
 COMMENT ON COLUMN clients.space_id IS 'spaces.id';
 COMMENT ON COLUMN clients.name IS 'The client, as its header Strandline-Client names it.';
 COMMENT ON COLUMN clients.seq IS 'The number of its last applied push.';
-COMMENT ON COLUMN clients.used_at IS 'The time of that push; kept for 400 days.';
+COMMENT ON COLUMN clients.used_at IS 'The time of that push, or up to a day before it; a client is kept for 400 days after its last push.';
 
 -- A record is one row, live or a tombstone, and a change updates it. Its revision is indexed and always new, so that no
 -- update stays on its page alone (HOT): the room left on pages would not be used.
@@ -107,6 +107,8 @@ CREATE TABLE records (
 );
 CREATE UNIQUE INDEX records_by_rev ON records (space_id, rev);
 CREATE UNIQUE INDEX records_by_id ON records (collection_id, id);
+-- Without a primary key, a publication would make every push fail.
+ALTER TABLE records REPLICA IDENTITY USING INDEX records_by_id;
 CREATE INDEX tombstones ON records (collection_id, rev, modified_at) WHERE deleted;
 COMMENT ON TABLE records IS 'One row a record, in its latest version: live, or a tombstone until it is purged.';
 COMMENT ON COLUMN records.space_id IS 'spaces.id';

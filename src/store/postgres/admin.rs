@@ -10,7 +10,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use super::fault::Fault;
 use super::group::{make_space, new_version};
 use super::rows::{self, VERSIONED, VersionedColumns};
-use super::statements::UpdateCollections;
+use super::statements::{ForgetClients, USED_WITHIN, UpdateCollections};
 use super::states::Known;
 use crate::domain::{Lineage, RetentionPolicy, Rev, SpaceName, SpaceState, Timestamp};
 use crate::store::schema::{clients, collections, epochs, records, spaces};
@@ -169,9 +169,9 @@ pub(super) async fn sweep_step(
     now: Timestamp,
     max_rows: usize,
 ) -> Result<usize, Fault> {
-    let stale = diesel::delete(clients::table.filter(clients::used_at.lt(now.micros().saturating_sub(SEQ_KEPT))))
-        .execute(&mut connection)
-        .await?;
+    let limit = i64::try_from(max_rows.max(1)).unwrap_or(i64::MAX);
+    let before = now.micros().saturating_sub(SEQ_KEPT + USED_WITHIN);
+    let stale = ForgetClients { before, limit }.execute(&mut connection).await?;
     let gone = spaces::table
         .filter(spaces::name.is_null().and(spaces::copying.is_null()))
         .select(spaces::id)
@@ -182,7 +182,6 @@ pub(super) async fn sweep_step(
         .await
         .optional()?;
     let Some(space) = gone else { return Ok(stale) };
-    let limit = i64::try_from(max_rows.max(1)).unwrap_or(i64::MAX);
     let revs = records::table
         .filter(records::space_id.eq(space))
         .order(records::rev)

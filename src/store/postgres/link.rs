@@ -12,7 +12,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use futures_util::StreamExt;
 use tokio::sync::{Notify, watch};
@@ -21,6 +20,7 @@ use tokio::time::{Instant, interval, sleep, timeout};
 use super::connection::Connector;
 use super::fault::Fault;
 use super::pool::Pool;
+use super::statements::Tell;
 use super::states::States;
 use crate::domain::SpaceName;
 use crate::feed::Feed;
@@ -167,12 +167,8 @@ impl Link {
     /// Tells what is untold; where that is nothing, the question is a sign of life.
     async fn speak(&self, connection: &mut AsyncPgConnection) -> Result<(), Fault> {
         let untold: Vec<SpaceName> = std::mem::take(&mut *self.untold()).into_iter().collect();
-        let payloads: Vec<String> = untold.chunks(NAMES).map(|names| self.payload(names)).collect();
-        let spoken = diesel::sql_query("SELECT pg_notify($1, payload) FROM unnest($2) AS said (payload)")
-            .bind::<Text, _>(CHANNEL)
-            .bind::<Array<Text>, _>(&payloads)
-            .execute(connection)
-            .await;
+        let payloads = untold.chunks(NAMES).map(|names| self.payload(names)).collect();
+        let spoken = Tell { channel: CHANNEL, payloads }.execute(connection).await;
         if spoken.is_err() {
             // The next connection tells it.
             self.untold().extend(untold);

@@ -1,5 +1,7 @@
 //! Brings the schema up to date when the program starts, one node at a time.
 
+use std::time::Duration;
+
 use diesel::migration::{Migration, MigrationSource};
 use diesel::pg::Pg;
 use diesel::sql_types::{BigInt, Bool, Text};
@@ -10,6 +12,10 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use crate::store::StoreError;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+
+/// How long a migration waits for a table, and after how long it tries again.
+const LOCK: Duration = Duration::from_secs(1);
+const TURN: Duration = Duration::from_secs(4);
 
 /// Advisory locks of this program, in PostgreSQL's one space of numbers for a database: "strand" and a letter.
 pub(super) mod locks {
@@ -39,7 +45,7 @@ pub(super) async fn run(mut connection: AsyncPgConnection) -> Result<(), StoreEr
     let failed = |why: &dyn std::fmt::Display| {
         StoreError::Open(format!("the schema of the database cannot be brought up to date: {why}"))
     };
-    // A migration takes the time it takes, and so does waiting for another node's.
+    // Waiting for another node's migration takes the time it takes.
     connection
         .batch_execute("SET statement_timeout = 0; SET lock_timeout = 0; SET client_min_messages = warning")
         .await
@@ -53,14 +59,37 @@ pub(super) async fn run(mut connection: AsyncPgConnection) -> Result<(), StoreEr
         .execute(&mut connection)
         .await
         .map_err(|error| failed(&error))?;
+    connection
+        .batch_execute(&format!("SET lock_timeout = {}", LOCK.as_millis()))
+        .await
+        .map_err(|error| failed(&error))?;
     // Migrations are run by blocking calls, on a thread that may block.
-    let migrated = tokio::task::spawn_blocking(move || {
-        let mut connection = AsyncConnectionWrapper::<AsyncPgConnection>::from(connection);
-        connection.run_pending_migrations(MIGRATIONS).map(|done| done.len()).map_err(|error| error.to_string())
-    });
+    let migrated =
+        tokio::task::spawn_blocking(move || apply(&mut AsyncConnectionWrapper::<AsyncPgConnection>::from(connection)));
     let count = migrated.await.map_err(StoreError::internal)?.map_err(|why| failed(&why))?;
     log::info!("{count} migrations of the schema were applied");
     Ok(())
+}
+
+/// Applies what is missing, and waits for tables that are in use. Who waits for a table holds up all who come after; so
+/// it waits in short turns, between which the others have theirs.
+fn apply(connection: &mut AsyncConnectionWrapper<AsyncPgConnection>) -> Result<usize, String> {
+    let mut count = 0;
+    while connection.has_pending_migration(MIGRATIONS).map_err(|error| error.to_string())? {
+        match connection.run_next_migration(MIGRATIONS) {
+            Ok(_) => count += 1,
+            Err(error) => match error.to_string() {
+                why if why.contains("lock timeout") => {
+                    log::warn!(
+                        "the schema is brought up to date once a transaction that is in the way has ended: {why}"
+                    );
+                    std::thread::sleep(TURN);
+                }
+                why => return Err(why),
+            },
+        }
+    }
+    Ok(count)
 }
 
 /// The versions that the database lacks. Unlike diesel's own check it makes no table.

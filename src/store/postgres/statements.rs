@@ -8,6 +8,9 @@ use diesel::sql_types::{Array, BigInt, Nullable, Text};
 
 use crate::domain::{CollectionState, SpaceState};
 
+/// How much older than the client's last use `clients.used_at` may be, in microseconds.
+pub(super) const USED_WITHIN: i64 = 86_400 * 1_000_000;
+
 /// Makes a statement of a text in which each `?` stands for the next value.
 macro_rules! statement {
     (
@@ -127,7 +130,8 @@ statement! {
 }
 
 statement! {
-    /// Remembers the highest `seq` of clients.
+    /// Remembers the highest `seq` of clients. Its time is exact to a day ([`USED_WITHIN`]): it has an index, and a row
+    /// in which no indexed column changes needs no new entry in any.
     SetSeqs<'a> {
         spaces: Array<BigInt> = Vec<i64>,
         names: Array<Text> = Vec<&'a str>,
@@ -135,7 +139,27 @@ statement! {
         times: Array<BigInt> = Vec<i64>,
     } -> (),
     "INSERT INTO clients (space_id, name, seq, used_at) SELECT * FROM unnest(?, ?, ?, ?)
-     ON CONFLICT (space_id, name) DO UPDATE SET seq = excluded.seq, used_at = excluded.used_at"
+     ON CONFLICT (space_id, name) DO UPDATE SET seq = excluded.seq, used_at =
+        CASE WHEN excluded.used_at - clients.used_at BETWEEN 0 AND 86400000000 THEN clients.used_at
+        ELSE excluded.used_at END"
+}
+
+statement! {
+    /// Forgets clients that were not heard of since a time.
+    ForgetClients {
+        before: BigInt = i64,
+        limit: BigInt = i64,
+    } -> (),
+    "DELETE FROM clients WHERE ctid = ANY (ARRAY (SELECT ctid FROM clients WHERE used_at < ? ORDER BY used_at LIMIT ?))"
+}
+
+statement! {
+    /// Tells the other nodes.
+    Tell<'a> {
+        channel: Text = &'a str,
+        payloads: Array<Text> = Vec<String>,
+    } -> (),
+    "SELECT pg_notify(?, payload) FROM unnest(?) AS said (payload)"
 }
 
 statement! {
