@@ -13,14 +13,14 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
-use futures_util::future::{try_join, try_join4};
+use futures_util::future::{try_join, try_join5};
 use tokio::time::timeout;
 
 use super::fault::Fault;
 use super::pool::Session;
 use super::rows::{self, VERSIONED, VersionedColumns};
 use super::statements::{
-    Existing as ReadExisting, MakeCollections, Seqs, SetSeqs, UpdateCollections, UpdateSpaces, Write,
+    Existing as ReadExisting, Insert, MakeCollections, Seqs, SetSeqs, Update, UpdateCollections, UpdateSpaces,
 };
 use super::states::{Known, States};
 use super::task::Task;
@@ -228,7 +228,8 @@ async fn read(connection: &AsyncPgConnection, group: &Group, transaction: &mut T
 /// Writes back what the group changed; answers the new versions of the spaces, by id.
 async fn write(connection: &AsyncPgConnection, transaction: &mut Transaction) -> Result<HashMap<i64, i64>, Fault> {
     make(connection, transaction).await?;
-    let (mut records, mut collections) = (Write::default(), UpdateCollections::default());
+    let (mut added, mut replaced, mut collections) =
+        (Insert::default(), Update::default(), UpdateCollections::default());
     let (mut spaces, mut seqs) = (UpdateSpaces::default(), SetSeqs::default());
     let mut versions = HashMap::new();
     for space in transaction.dirty() {
@@ -237,12 +238,20 @@ async fn write(connection: &AsyncPgConnection, transaction: &mut Transaction) ->
             let collection = space.collections.get(row.collection).copied();
             let collection =
                 collection.ok_or_else(|| StoreError::internal("a collection was written without an id"))?;
-            records.spaces.push(id);
-            records.revs.push(row.rev.to_stored());
-            records.collections.push(collection);
-            records.ids.push(row.id.as_str());
-            records.times.push(row.modified_at.micros());
-            records.data.push(row.data.map(Document::as_str));
+            if row.stored {
+                replaced.revs.push(row.rev.to_stored());
+                replaced.collections.push(collection);
+                replaced.ids.push(row.id.as_str());
+                replaced.times.push(row.modified_at.micros());
+                replaced.data.push(row.data.map(Document::as_str));
+            } else {
+                added.spaces.push(id);
+                added.revs.push(row.rev.to_stored());
+                added.collections.push(collection);
+                added.ids.push(row.id.as_str());
+                added.times.push(row.modified_at.micros());
+                added.data.push(row.data.map(Document::as_str));
+            }
         }
         for (name, state) in space.written() {
             let Some(id) = space.collections.get(name) else { continue };
@@ -258,12 +267,21 @@ async fn write(connection: &AsyncPgConnection, transaction: &mut Transaction) ->
         spaces.push(id, &space.state, version);
         versions.insert(id, version);
     }
-    let (mut a, mut b, mut c, mut d) = (connection, connection, connection, connection);
-    let no_seqs = seqs.names.is_empty();
-    try_join4(records.execute(&mut a), collections.execute(&mut b), spaces.execute(&mut c), async {
-        if no_seqs { Ok(0) } else { seqs.execute(&mut d).await }
-    })
+    let (new, old, no_seqs) = (added.ids.len(), replaced.ids.len(), seqs.names.is_empty());
+    let (mut first, mut second, mut third, mut fourth, mut last) =
+        (connection, connection, connection, connection, connection);
+    let (_, done, ..) = try_join5(
+        async { if new == 0 { Ok(0) } else { added.execute(&mut first).await } },
+        async { if old == 0 { Ok(0) } else { replaced.execute(&mut second).await } },
+        collections.execute(&mut third),
+        spaces.execute(&mut fourth),
+        async { if no_seqs { Ok(0) } else { seqs.execute(&mut last).await } },
+    )
     .await?;
+    if done != old {
+        // The space is locked, so that nobody else removes a row.
+        return Err(Fault::Store(StoreError::internal(format!("{done} of {old} records are still there"))));
+    }
     Ok(versions)
 }
 

@@ -59,6 +59,35 @@ statement! {
 }
 
 statement! {
+    /// Adds records of which there is no row. Whoever knows that spares PostgreSQL an index entry on probation.
+    Insert<'a> {
+        spaces: Array<BigInt> = Vec<i64>,
+        revs: Array<BigInt> = Vec<i64>,
+        collections: Array<BigInt> = Vec<i64>,
+        ids: Array<Text> = Vec<&'a str>,
+        times: Array<BigInt> = Vec<i64>,
+        data: Array<Nullable<Text>> = Vec<Option<&'a str>>,
+    } -> (),
+    "INSERT INTO records (space_id, rev, collection_id, id, modified_at, deleted, data)
+     SELECT space_id, rev, collection_id, id, modified_at, data IS NULL, data::json
+     FROM unnest(?, ?, ?, ?, ?, ?) AS r (space_id, rev, collection_id, id, modified_at, data)"
+}
+
+statement! {
+    /// Writes the new versions of records of which there is a row.
+    Update<'a> {
+        revs: Array<BigInt> = Vec<i64>,
+        collections: Array<BigInt> = Vec<i64>,
+        ids: Array<Text> = Vec<&'a str>,
+        times: Array<BigInt> = Vec<i64>,
+        data: Array<Nullable<Text>> = Vec<Option<&'a str>>,
+    } -> (),
+    "UPDATE records r SET rev = n.rev, deleted = n.data IS NULL, modified_at = n.modified_at, data = n.data::json
+     FROM unnest(?, ?, ?, ?, ?) AS n (rev, collection_id, id, modified_at, data)
+     WHERE r.collection_id = n.collection_id AND r.id = n.id COLLATE \"C\""
+}
+
+statement! {
     /// Writes records: a new row, or the new version of the row that is there.
     Write<'a> {
         spaces: Array<BigInt> = Vec<i64>,

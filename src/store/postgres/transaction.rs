@@ -36,9 +36,12 @@ pub(super) struct Space {
     new_seqs: BTreeMap<String, u64>,
 }
 
-/// What is there of a record, and whether this transaction wrote it.
+/// What is there of a record.
 struct Slot {
     existing: Existing,
+    /// Whether the database has a row of it.
+    stored: bool,
+    /// Whether this transaction wrote it.
     written: bool,
 }
 
@@ -49,6 +52,8 @@ pub(super) struct Row<'a> {
     pub rev: Rev,
     pub modified_at: Timestamp,
     pub data: Option<&'a Document>,
+    /// Whether the database has a row of it.
+    pub stored: bool,
 }
 
 impl Transaction {
@@ -90,13 +95,13 @@ impl Transaction {
 impl Space {
     /// Says what is there of a record that was asked for: nothing, until [`Self::found`] says otherwise.
     pub fn asked(&mut self, collection: &CollectionName, id: &RecordId) {
-        let nothing = Slot { existing: Existing::Nothing, written: false };
+        let nothing = Slot { existing: Existing::Nothing, stored: false, written: false };
         self.records_of(collection).entry(id.clone()).or_insert(nothing);
     }
 
     /// Says what is there of a record.
     pub fn found(&mut self, collection: &CollectionName, id: RecordId, existing: Existing) {
-        self.records_of(collection).insert(id, Slot { existing, written: false });
+        self.records_of(collection).insert(id, Slot { existing, stored: true, written: false });
     }
 
     /// Says what a client's highest `seq` is.
@@ -116,7 +121,8 @@ impl Space {
         self.records.iter().flat_map(|(collection, records)| {
             records.iter().filter(|(_, slot)| slot.written).filter_map(move |(id, slot)| match &slot.existing {
                 Existing::Record { rev, modified_at, data } => {
-                    Some(Row { collection, id, rev: *rev, modified_at: *modified_at, data: data.as_ref() })
+                    let (rev, modified_at, data, stored) = (*rev, *modified_at, data.as_ref(), slot.stored);
+                    Some(Row { collection, id, rev, modified_at, data, stored })
                 }
                 Existing::Nothing => None,
             })
@@ -214,12 +220,12 @@ impl Writing for Transaction {
         };
         let (rev, modified_at) = count_change(&mut space.state, collection, id, existing, data.as_ref(), now)?;
         space.dirty = true;
-        let slot = Slot { existing: Existing::Record { rev, modified_at, data }, written: true };
+        let existing = Existing::Record { rev, modified_at, data };
         let records = space.records_of(collection);
         match records.get_mut(id) {
-            Some(place) => *place = slot,
+            Some(slot) => (slot.existing, slot.written) = (existing, true),
             None => {
-                records.insert(id.clone(), slot);
+                records.insert(id.clone(), Slot { existing, stored: false, written: true });
             }
         }
         Ok((rev, modified_at))

@@ -1,5 +1,7 @@
 //! Nodes start at once on an empty database, and on one in which they may create nothing.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use super::node::{Node, program, to_its_end};
@@ -78,4 +80,35 @@ async fn a_role_that_owns_nothing_and_creates_nothing_can_serve() {
     .await;
     let said = node.said();
     assert!(!said.contains(" ERROR ") && !said.contains("denied"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_waits_for_a_table_without_holding_up_others() {
+    let Some(database) = Database::empty() else { return };
+    let admin = database.admin();
+    Node::start(database.url(), &[]).await.stop().await;
+    // As the version before left it.
+    admin.run(
+        "DROP INDEX spaces_copying; ALTER TABLE spaces DROP COLUMN copying;
+         DELETE FROM __diesel_schema_migrations WHERE version = (SELECT max(version) FROM __diesel_schema_migrations)",
+    );
+    let report = admin.connect().await.unwrap();
+    report.batch_execute("BEGIN; SELECT FROM spaces").await.unwrap();
+    let url = database.url().to_owned();
+    let starting = tokio::spawn(async move { Node::start(&url, &[]).await });
+    super::node::until("the migration waits for the table", async || {
+        let sql =
+            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'ALTER TABLE spaces%' AND wait_event_type = 'Lock'";
+        admin.ask::<i64>(sql) > 0
+    })
+    .await;
+    let begun = Instant::now();
+    admin.run("SELECT FROM spaces");
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    report.batch_execute("COMMIT").await.unwrap();
+    let node = starting.await.unwrap();
+    let push = json!({"changes": [{"collection": "todos", "id": "a", "data": {}}]});
+    node.link("demo").post("/push", &push).await.unwrap().expect(200);
+    let said = node.said();
+    assert!(said.contains("in the way") && said.contains("1 migrations of the schema were applied"), "{said}");
 }
