@@ -172,13 +172,13 @@ impl Replica {
         }
     }
 
-    /// The manifest: steps 1 to 3 of §6.
-    pub fn take_manifest(&mut self, manifest: &Manifest, shared: Rev, epoch: Option<&str>) {
+    /// The manifest: steps 1 to 3 of §6. Answers whether it was taken.
+    pub fn take_manifest(&mut self, manifest: &Manifest, shared: Rev, epoch: Option<&str>) -> bool {
         let other_epoch = epoch.is_some_and(|epoch| epoch != epoch_of(&manifest.cursor));
         if other_epoch && self.guards.on(Guard::ManifestEpoch) {
             // History broke once more since the 410: its `shared_rev` is not for this manifest. Pull again, for another.
             self.repair = Repair::NotNeeded;
-            return;
+            return false;
         }
         if self.guards.on(Guard::ForgetAboveShared) {
             let above = |record: &&mut Record| record.rev > Some(shared);
@@ -198,6 +198,7 @@ impl Replica {
         self.repair = Repair::Missing(&manifest.revs - &held);
         self.cursor = Some(manifest.cursor.clone());
         self.earned_over = self.scope;
+        true
     }
 
     /// A push in flight that gave its cursor's revision as base gave that of another history.

@@ -144,8 +144,10 @@ impl World<'_> {
         let scope = self.replicas[who].scope;
         let mut manifest = self.server.manifest(scope);
         self.ledger.listed(&mut manifest, scope)?;
-        self.ledger.tell(who, &manifest.dead);
-        self.replicas[who].take_manifest(&manifest, shared, epoch);
+        // What a manifest says that is thrown away is not known.
+        if self.replicas[who].take_manifest(&manifest, shared, epoch) {
+            self.ledger.tell(who, &manifest.dead);
+        }
         Ok(())
     }
 
