@@ -55,8 +55,8 @@ pub enum ServeError {
 /// [`ServeError`], in one sentence for the person who started it.
 pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     let listeners = args.listen.iter().map(|address| listener(address)).collect::<Result<Vec<_>, _>>()?;
-    // From here on a signal ends the server in order, also one that comes while the database is opened.
-    let shutdown = stop_signal()?;
+    // From here on a signal ends the server in order, also one that comes while the database is opened, or waited for.
+    let mut shutdown = std::pin::pin!(stop_signal()?);
     let (clock, feed) = (Arc::new(SystemClock), Feed::default());
     let options = StoreOptions {
         clock: clock.clone(),
@@ -66,7 +66,10 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         queue: args.queue,
         remote: args.remote(),
     };
-    let store = store::open(&args.database, options).await?;
+    let store = tokio::select! {
+        opened = store::open(&args.database, options) => opened?,
+        () = &mut shutdown => return Ok(()),
+    };
     for listener in &listeners {
         announce(listener.local_addr()?);
     }

@@ -226,8 +226,9 @@ pub(super) fn count_purge(tally: &mut CollectionState, tombstones: u64, bytes: u
     }
 }
 
-/// How long a client's `seq` is kept after its last use, in microseconds (§4: at least 400 days).
-pub(super) const SEQ_KEPT: i64 = 400 * 86_400 * 1_000_000;
+/// How long a client's `seq` is kept after its last use, in microseconds (§4: at least 400 days); and a day, by which
+/// the noted time may be older.
+pub(super) const SEQ_KEPT: i64 = 401 * 86_400 * 1_000_000;
 
 /// An epoch that was never seen before.
 pub(super) fn new_epoch() -> Epoch {

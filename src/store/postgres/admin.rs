@@ -10,7 +10,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use super::fault::Fault;
 use super::group::{make_space, new_version};
 use super::rows::{self, VERSIONED, VersionedColumns};
-use super::statements::{ForgetClients, USED_WITHIN, UpdateCollections};
+use super::statements::{ForgetClients, UpdateCollections};
 use super::states::Known;
 use crate::domain::{Lineage, RetentionPolicy, Rev, SpaceName, SpaceState, Timestamp};
 use crate::store::schema::{clients, collections, epochs, records, spaces};
@@ -170,8 +170,8 @@ pub(super) async fn sweep_step(
     max_rows: usize,
 ) -> Result<usize, Fault> {
     let limit = i64::try_from(max_rows.max(1)).unwrap_or(i64::MAX);
-    let before = now.micros().saturating_sub(SEQ_KEPT + USED_WITHIN);
-    let stale = ForgetClients { before, limit }.execute(&mut connection).await?;
+    let before = now.micros().saturating_sub(SEQ_KEPT);
+    let stale = ForgetClients { before, again: before, limit }.execute(&mut connection).await?;
     let gone = spaces::table
         .filter(spaces::name.is_null().and(spaces::copying.is_null()))
         .select(spaces::id)

@@ -14,6 +14,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{SslMode, TargetSessionAttrs};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::GRACE;
 use super::hosts;
 use super::tls::{self, Check};
 use crate::store::{DatabaseUrlFault, PostgresUrl, RemoteOptions, StoreError};
@@ -70,7 +71,8 @@ impl Connector {
             .keepalives_idle(KEEPALIVE)
             .keepalives_interval(KEEPALIVE)
             .keepalives_retries(2)
-            .tcp_user_timeout(3 * KEEPALIVE);
+            // A server that is busy takes nothing off the wire, and is not dead for that.
+            .tcp_user_timeout(options.statement_timeout.saturating_add(options.lock_timeout).saturating_add(GRACE));
         Ok(Self {
             hosts: hosts::alone(&config).into(),
             good: Arc::default(),

@@ -32,8 +32,10 @@ const CHANNEL: &str = "strandline";
 const NAMES: usize = 100;
 /// How often the spaces that somebody waits for are looked at.
 const LOOK: Duration = Duration::from_secs(2);
-/// How often a connection on which nothing happens is asked whether it lives, and how long it may take to say so.
+/// How often a connection on which nothing happens is asked whether it lives.
 const HEARTBEAT: Duration = Duration::from_secs(1);
+/// How long it may take to say so. What it does not tell meanwhile is found by [`LOOK`] and `states::FRESH`.
+const ANSWER: Duration = Duration::from_secs(5);
 /// The first pause before a lost connection is opened again, and the longest. It doubles, and varies.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
@@ -145,10 +147,7 @@ impl Link {
                 Some(Some(Ok(notification))) => self.hear(&notification.payload, states, feed),
                 Some(Some(Err(error))) => return Err(error.into()),
                 Some(None) => return Err(Fault::Lost("the server closed the connection".into())),
-                None => {
-                    let spoken = timeout(2 * HEARTBEAT, self.speak(&mut connection)).await;
-                    spoken.map_err(|_| Fault::Lost("the server did not answer".into()))??;
-                }
+                None => self.speak(&mut connection).await?,
             }
         }
     }
@@ -168,13 +167,36 @@ impl Link {
     async fn speak(&self, connection: &mut AsyncPgConnection) -> Result<(), Fault> {
         let untold: Vec<SpaceName> = std::mem::take(&mut *self.untold()).into_iter().collect();
         let payloads = untold.chunks(NAMES).map(|names| self.payload(names)).collect();
-        let spoken = Tell { channel: CHANNEL, payloads }.execute(connection).await;
+        let spoken = timeout(ANSWER, Tell { channel: CHANNEL, payloads }.execute(connection)).await;
+        let spoken = match spoken {
+            Ok(spoken) => spoken.map(|_| ()).map_err(Fault::from),
+            Err(_) => Err(Fault::Lost("the server did not answer".into())),
+        };
         if spoken.is_err() {
             // The next connection tells it.
             self.untold().extend(untold);
             self.0.told.notify_one();
         }
-        Ok(spoken.map(|_| ())?)
+        spoken
+    }
+
+    /// Tells what is untold before the store is closed, if it can be told soon: whoever is not told finds it out later.
+    pub async fn take_leave(&self, pool: &Pool) {
+        if self.untold().is_empty() {
+            return;
+        }
+        let told = async {
+            let session = pool.session().await?;
+            let mut connection = session.connection()?;
+            let untold: Vec<SpaceName> = std::mem::take(&mut *self.untold()).into_iter().collect();
+            let payloads = untold.chunks(NAMES).map(|names| self.payload(names)).collect();
+            Tell { channel: CHANNEL, payloads }.execute(&mut connection).await?;
+            session.settle();
+            Ok::<_, Fault>(())
+        };
+        if !matches!(timeout(HEARTBEAT, told).await, Ok(Ok(()))) {
+            log::debug!("other nodes were not told of the last commits");
+        }
     }
 
     fn payload(&self, names: &[SpaceName]) -> String {

@@ -2,20 +2,26 @@
 
 use std::time::Duration;
 
+use diesel::connection::SimpleConnection;
 use diesel::migration::{Migration, MigrationSource};
 use diesel::pg::Pg;
 use diesel::sql_types::{BigInt, Bool, Text};
 use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use tokio::time::sleep;
 
 use crate::store::StoreError;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
-/// How long a migration waits for a table, and after how long it tries again.
-const LOCK: Duration = Duration::from_secs(1);
+/// How long a migration waits for a table, at first and at the most: longer than PostgreSQL waits before it ends an
+/// autovacuum that is in the way.
+const LOCK: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(8));
+/// After how long it tries again.
 const TURN: Duration = Duration::from_secs(4);
+
+type Blocking = AsyncConnectionWrapper<AsyncPgConnection>;
 
 /// Advisory locks of this program, in PostgreSQL's one space of numbers for a database: "strand" and a letter.
 pub(super) mod locks {
@@ -59,37 +65,44 @@ pub(super) async fn run(mut connection: AsyncPgConnection) -> Result<(), StoreEr
         .execute(&mut connection)
         .await
         .map_err(|error| failed(&error))?;
-    connection
-        .batch_execute(&format!("SET lock_timeout = {}", LOCK.as_millis()))
-        .await
-        .map_err(|error| failed(&error))?;
-    // Migrations are run by blocking calls, on a thread that may block.
-    let migrated =
-        tokio::task::spawn_blocking(move || apply(&mut AsyncConnectionWrapper::<AsyncPgConnection>::from(connection)));
-    let count = migrated.await.map_err(StoreError::internal)?.map_err(|why| failed(&why))?;
+    let count = apply(AsyncConnectionWrapper::from(connection)).await.map_err(|why| failed(&why))?;
     log::info!("{count} migrations of the schema were applied");
     Ok(())
 }
 
 /// Applies what is missing, and waits for tables that are in use. Who waits for a table holds up all who come after; so
-/// it waits in short turns, between which the others have theirs.
-fn apply(connection: &mut AsyncConnectionWrapper<AsyncPgConnection>) -> Result<usize, String> {
-    let mut count = 0;
-    while connection.has_pending_migration(MIGRATIONS).map_err(|error| error.to_string())? {
-        match connection.run_next_migration(MIGRATIONS) {
-            Ok(_) => count += 1,
-            Err(error) => match error.to_string() {
-                why if why.contains("lock timeout") => {
-                    log::warn!(
-                        "the schema is brought up to date once a transaction that is in the way has ended: {why}"
-                    );
-                    std::thread::sleep(TURN);
-                }
-                why => return Err(why),
-            },
+/// it waits in turns, between which the others have theirs, and longer each time.
+async fn apply(mut connection: Blocking) -> Result<usize, String> {
+    let (mut count, mut wait) = (0, LOCK.0);
+    loop {
+        let step;
+        (connection, step) = tokio::task::spawn_blocking(move || {
+            let done = next(&mut connection, wait).map_err(|error| error.to_string());
+            (connection, done)
+        })
+        .await
+        .map_err(|error| error.to_string())?;
+        match step {
+            Ok(true) => count += 1,
+            Ok(false) => return Ok(count),
+            Err(why) if why.contains("lock timeout") => {
+                log::warn!("the schema is brought up to date once a transaction that is in the way has ended: {why}");
+                sleep(TURN).await;
+                wait = (wait * 2).min(LOCK.1);
+            }
+            Err(why) => return Err(why),
         }
     }
-    Ok(count)
+}
+
+/// Applies the next migration, if one is missing; by blocking calls, on a thread that may block.
+fn next(connection: &mut Blocking, wait: Duration) -> diesel::migration::Result<bool> {
+    SimpleConnection::batch_execute(connection, &format!("SET lock_timeout = {}", wait.as_millis()))?;
+    let pending = connection.has_pending_migration(MIGRATIONS)?;
+    if pending {
+        connection.run_next_migration(MIGRATIONS)?;
+    }
+    Ok(pending)
 }
 
 /// The versions that the database lacks. Unlike diesel's own check it makes no table.

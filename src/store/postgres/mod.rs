@@ -410,6 +410,7 @@ impl Store for PostgresStore {
     async fn close(&self) {
         self.writer.close().await;
         self.leader.resign().await;
+        self.link.take_leave(&self.writes).await;
         self.link.stop();
         self.writes.close();
         self.reads.close();

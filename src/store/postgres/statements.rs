@@ -8,9 +8,6 @@ use diesel::sql_types::{Array, BigInt, Nullable, Text};
 
 use crate::domain::{CollectionState, SpaceState};
 
-/// How much older than the client's last use `clients.used_at` may be, in microseconds.
-pub(super) const USED_WITHIN: i64 = 86_400 * 1_000_000;
-
 /// Makes a statement of a text in which each `?` stands for the next value.
 macro_rules! statement {
     (
@@ -159,8 +156,8 @@ statement! {
 }
 
 statement! {
-    /// Remembers the highest `seq` of clients. Its time is exact to a day ([`USED_WITHIN`]): it has an index, and a row
-    /// in which no indexed column changes needs no new entry in any.
+    /// Remembers the highest `seq` of clients. Its time is exact to a day, as `SEQ_KEPT` allows for: it has an index, and a
+    /// row in which no indexed column changes needs no new entry in any.
     SetSeqs<'a> {
         spaces: Array<BigInt> = Vec<i64>,
         names: Array<Text> = Vec<&'a str>,
@@ -174,12 +171,15 @@ statement! {
 }
 
 statement! {
-    /// Forgets clients that were not heard of since a time.
+    /// Forgets clients that were not heard of since a time, which is given twice: a row that was written while its lock
+    /// was waited for is looked at again by the outer condition.
     ForgetClients {
         before: BigInt = i64,
+        again: BigInt = i64,
         limit: BigInt = i64,
     } -> (),
-    "DELETE FROM clients WHERE ctid = ANY (ARRAY (SELECT ctid FROM clients WHERE used_at < ? ORDER BY used_at LIMIT ?))"
+    "DELETE FROM clients WHERE used_at < ? AND ctid = ANY (ARRAY (
+        SELECT ctid FROM clients WHERE used_at < ? ORDER BY used_at LIMIT ?))"
 }
 
 statement! {

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
+use tokio_postgres::Client;
 
-use super::node::{Node, program, to_its_end};
+use super::node::{Node, program, to_its_end, until};
 use crate::support::postgres::{Cluster, Database, Settings};
 use crate::support::{Form, Replica};
 
@@ -74,7 +76,7 @@ async fn a_role_that_owns_nothing_and_creates_nothing_can_serve() {
     link.post("/compact", &json!({"older_than": "0s"})).await.unwrap().expect(200);
     let mut replica = Replica::new(node.link("demo"), None);
     replica.pull(Form::Pages(10)).await.unwrap();
-    super::node::until("another epoch and a sweep cost no more", async || {
+    until("another epoch and a sweep cost no more", async || {
         link.get("").await.unwrap().expect(200)["tombstones"] == 0
     })
     .await;
@@ -82,28 +84,34 @@ async fn a_role_that_owns_nothing_and_creates_nothing_can_serve() {
     assert!(!said.contains(" ERROR ") && !said.contains("denied"), "{said}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_migration_waits_for_a_table_without_holding_up_others() {
-    let Some(database) = Database::empty() else { return };
-    let admin = database.admin();
+/// Makes a database as the version before left it, with a transaction in the way of the migration to this one.
+async fn left_behind(database: &Database) -> Client {
     Node::start(database.url(), &[]).await.stop().await;
-    // As the version before left it.
-    admin.run(
+    database.admin().run(
         "DROP INDEX spaces_copying; ALTER TABLE spaces DROP COLUMN copying;
          DELETE FROM __diesel_schema_migrations WHERE version = (SELECT max(version) FROM __diesel_schema_migrations)",
     );
-    let report = admin.connect().await.unwrap();
+    let report = database.admin().connect().await.unwrap();
     report.batch_execute("BEGIN; SELECT FROM spaces").await.unwrap();
+    report
+}
+
+async fn until_it_waits(database: &Database) {
+    const WAITING: &str =
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'ALTER TABLE spaces%' AND wait_event_type = 'Lock'";
+    let admin = database.admin();
+    until("the migration waits for the table", async || admin.ask::<i64>(WAITING) > 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_waits_for_a_table_without_holding_up_others() {
+    let Some(database) = Database::empty() else { return };
+    let report = left_behind(&database).await;
     let url = database.url().to_owned();
     let starting = tokio::spawn(async move { Node::start(&url, &[]).await });
-    super::node::until("the migration waits for the table", async || {
-        let sql =
-            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'ALTER TABLE spaces%' AND wait_event_type = 'Lock'";
-        admin.ask::<i64>(sql) > 0
-    })
-    .await;
+    until_it_waits(&database).await;
     let begun = Instant::now();
-    admin.run("SELECT FROM spaces");
+    database.admin().run("SELECT FROM spaces");
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
     report.batch_execute("COMMIT").await.unwrap();
     let node = starting.await.unwrap();
@@ -111,4 +119,15 @@ async fn a_migration_waits_for_a_table_without_holding_up_others() {
     node.link("demo").post("/push", &push).await.unwrap().expect(200);
     let said = node.said();
     assert!(said.contains("in the way") && said.contains("1 migrations of the schema were applied"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_waits_for_a_table_ends_when_it_is_told_to() {
+    let Some(database) = Database::empty() else { return };
+    let _report = left_behind(&database).await;
+    let mut waiting = program(&["--database".to_owned(), database.url().to_owned()]).spawn().unwrap();
+    until_it_waits(&database).await;
+    kill_process(Pid::from_child(&waiting), Signal::TERM).unwrap();
+    until("it ends", async || waiting.try_wait().unwrap().is_some()).await;
+    assert!(waiting.wait().unwrap().success());
 }
