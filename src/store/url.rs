@@ -32,6 +32,12 @@ pub enum DatabaseUrlFault {
          where all but the host may be left out and special characters are percent-encoded"
     )]
     Postgres,
+    /// A port is none.
+    #[error("a port in the URL of a PostgreSQL database must be a number from 1 to 65535")]
+    Port,
+    /// There is no such `sslmode`.
+    #[error("sslmode in the URL of a PostgreSQL database must be disable, prefer, require, verify-ca or verify-full")]
+    SslMode,
 }
 
 impl FromStr for DatabaseUrl {

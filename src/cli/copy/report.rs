@@ -125,7 +125,7 @@ impl Report {
         }
         let (spaces, moved) = (self.copied().count() as u64, self.copied().map(|copied| copied.rows).sum());
         format!(
-            "{}\n{} of {} in {} are equal, {} copied in {:.1} s\n",
+            "{}\n{} of {} equal in {}, {} copied in {:.1} s\n",
             table(&["SPACE", "COLLECTION", "RECORDS", "TOMBSTONES", "CHECKSUM", ""], &rows),
             plural(spaces, "space", "spaces"),
             self.from,

@@ -183,8 +183,11 @@ impl Parts {
         }
         // tokio-postgres does not take a plus for a space.
         let rest = rest.finish().replace('+', "%20");
-        let mut config: Config =
-            if rest.is_empty() { place.to_owned() } else { format!("{place}?{rest}") }.parse().map_err(|_| fault())?;
+        let text = if rest.is_empty() { place.to_owned() } else { format!("{place}?{rest}") };
+        let mut config: Config = text.parse().map_err(|error| {
+            // Not handed on: it may quote a part of the URL that is secret.
+            if reason(&error).contains("`port`") { DatabaseUrlFault::Port } else { fault() }
+        })?;
         if config.get_hosts().is_empty() {
             return Err(fault());
         }
@@ -195,7 +198,7 @@ impl Parts {
             // As libpq has it: who names an authority wants it looked at.
             ("require", true) | ("verify-ca", _) => (SslMode::Require, Check::Authority),
             ("verify-full", _) => (SslMode::Require, Check::Host),
-            _ => return Err(fault()),
+            _ => return Err(DatabaseUrlFault::SslMode),
         };
         config.ssl_mode(mode);
         Ok(Self { config, check, roots })
@@ -237,11 +240,14 @@ mod tests {
 
     #[test]
     fn a_url_that_means_nothing_is_refused_without_its_text() {
-        for bad in
-            ["postgres://u:s3cret@db:port/app", "postgres://db/app?sslmode=maybe", "postgres://db/app?colour=red"]
-        {
+        for (bad, says) in [
+            ("postgres://u:s3cret@db:port/app", "a port"),
+            ("postgres://u:s3cret@db:99999/app", "a port"),
+            ("postgres://u:s3cret@db/app?sslmode=maybe", "sslmode in the URL"),
+            ("postgres://u:s3cret@db/app?colour=red", "is named by"),
+        ] {
             let fault = parts(bad).err().map(|fault| fault.to_string()).unwrap_or_default();
-            assert!(fault.contains("sslmode") && !fault.contains("s3cret"), "{bad}: {fault}");
+            assert!(fault.contains(says) && !fault.contains("s3cret"), "{bad}: {fault}");
         }
     }
 }
