@@ -257,7 +257,14 @@ impl Crowd {
             let (mut replica, of_it) = timeout(PATIENCE, replica).await.expect("a replica comes to an end").unwrap();
             repairs.extend(of_it);
             until("a replica has everything", async || {
-                replica.pull(Form::Pages(1000)).await.unwrap();
+                match replica.pull(Form::Pages(1000)).await {
+                    Ok(()) => {}
+                    // Nobody has told it yet: it heard of nothing while its node was the last one to find the new primary.
+                    Err(Trouble::Resync(problem)) => {
+                        repairs.push(repair(&mut replica, problem, Form::Pages(1000)).await);
+                    }
+                    Err(lost) => panic!("{lost:?}"),
+                }
                 replica.whole_at == truth.whole_at
             })
             .await;
