@@ -70,10 +70,8 @@ pub(super) fn page(
         Some(end) if end == (state.count, state.checksum()) => Pulled::Whole,
         Some(_) => Pulled::Different,
     };
-    state.unsettle();
-    if matches!(pulled, Pulled::Whole) {
-        (state.whole, state.etag) = (true, etag);
-    }
+    let whole = matches!(pulled, Pulled::Whole);
+    (state.whole, state.etag) = (whole, etag.filter(|_| whole));
     state.save(connection)?;
     Ok(Some(pulled))
 }
@@ -152,7 +150,7 @@ pub(super) fn manifest(
     if state.sending_cursor.is_some() {
         state.sending_cursor = Some(manifest.cursor.clone());
     }
-    state.unsettle();
+    (state.whole, state.etag) = (false, None);
     state.save(connection)?;
     let stale = records::table.filter(records::stale).count().get_result::<i64>(connection)?;
     Ok(Some((missing.len(), u64::try_from(stale).unwrap_or(0))))
@@ -241,7 +239,8 @@ pub(super) fn answer(
         state.cursor = Some(answer.cursor.clone());
     }
     (state.sending_seq, state.sending_cursor) = (None, None);
-    state.unsettle();
+    // The head has moved, and nobody has said yet what should be held there.
+    state.etag = None;
     state.save(connection)?;
     Ok(Some(applied))
 }

@@ -437,7 +437,7 @@ fn is_replica(path: &Path) -> bool {
     let there = |path: PathBuf| -> Option<bool> {
         let mut connection = SqliteConnection::establish(path.to_str()?).ok()?;
         let count = diesel::dsl::sql::<diesel::sql_types::BigInt>(
-            "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('replica', 'sending', 'edits')",
+            "(SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('replica', 'sending', 'edits'))",
         );
         Some(diesel::select(count).get_result::<i64>(&mut connection).ok()? == 3)
     };

@@ -57,11 +57,6 @@ impl State {
         self.remaining = counts.map(|counts| serde_json::to_string(counts).unwrap_or_default());
     }
 
-    /// Something was changed that only a pull to the end makes whole again.
-    pub fn unsettle(&mut self) {
-        (self.whole, self.etag) = (false, None);
-    }
-
     fn toggle(&mut self, rev: i64, count: i64) {
         let mut checksum = self.checksum();
         checksum.toggle(Rev::from_stored(rev));
