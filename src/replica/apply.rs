@@ -54,6 +54,12 @@ pub(super) fn page(
     touched: &mut Vec<Key>,
 ) -> Result<Option<Pulled>, ReplicaError> {
     let Some(mut state) = begin(connection, answers)? else { return Ok(None) };
+    if state.cursor.is_none() {
+        // An initial sync is for who holds nothing (§3). What a push has left here is of a history that nobody knows.
+        diesel::update(records::table).set((records::rev.eq(0), records::stale.eq(true))).execute(connection)?;
+        state.count = 0;
+        state.set_checksum(Checksum::EMPTY);
+    }
     let mut book = Book { connection, state: &mut state };
     for change in &page.changes {
         if book.take(change)? {
@@ -133,6 +139,7 @@ pub(super) fn manifest(
     {
         forget_above(connection, *shared_rev)?;
     }
+    forget_doubles(connection)?;
     let revs = records::table.filter(records::rev.gt(0)).order(records::rev).select(records::rev);
     let held = revs.load::<i64>(connection)?;
     let (missing, gone, kept) = compare(&manifest.runs, &held);
@@ -161,6 +168,15 @@ fn forget_above(connection: &mut SqliteConnection, shared: i64) -> Result<(), Re
     diesel::update(records::table.filter(records::rev.gt(shared))).set(records::rev.eq(0)).execute(connection)?;
     diesel::update(edits::table.filter(edits::base.gt(shared))).set(edits::base.eq(0)).execute(connection)?;
     diesel::update(sending::table.filter(sending::base.gt(shared))).set(sending::base.eq(0)).execute(connection)?;
+    Ok(())
+}
+
+/// A revision that two records claim, in a file that was damaged, is of neither.
+fn forget_doubles(connection: &mut SqliteConnection) -> Result<(), ReplicaError> {
+    let revs = records::table.group_by(records::rev).having(diesel::dsl::count_star().gt(1)).select(records::rev);
+    for rev in revs.load::<i64>(connection)? {
+        diesel::update(records::table.filter(records::rev.eq(rev))).set(records::rev.eq(0)).execute(connection)?;
+    }
     Ok(())
 }
 
