@@ -94,7 +94,7 @@ pub fn scenario(longest: usize) -> impl Strategy<Value = Vec<Step>> {
         8 => (spot(), delete).prop_map(|(spot, delete)| Step::Foreign { spot, delete }),
         4 => Just(Step::Purge),
         2 => Just(Step::BackUp),
-        2 => (0_usize..4).prop_map(|backup| Step::Restore { backup }),
+        1 => (0_usize..4).prop_map(|backup| Step::Restore { backup }),
     ];
     prop::collection::vec(step, 1..longest)
 }

@@ -24,7 +24,7 @@ pub fn play(steps: &[Step]) -> Result<(), String> {
     let devices = (0..DEVICES).map(|who| Device::new(server.line(), who == 1)).collect();
     let mut world = World { server, devices, number: 0, seen: HashMap::new() };
     for (at, step) in steps.iter().enumerate() {
-        world.take(*step).and_then(|()| world.look()).map_err(|why| format!("at {at}: {why}"))?;
+        world.take(*step).and_then(|()| world.look(*step)).map_err(|why| format!("at {at}: {why}"))?;
     }
     world.end().map_err(|why| format!("at the end: {why}"))
 }
@@ -85,8 +85,21 @@ impl World {
         Ok(())
     }
 
-    /// What must hold after every step.
-    fn look(&mut self) -> Result<(), String> {
+    /// What must hold after every step, where the step could have broken it.
+    fn look(&mut self, step: Step) -> Result<(), String> {
+        match step {
+            Step::Foreign { .. } | Step::Restore { .. } => self.look_at_the_server(),
+            Step::Sync { who, .. } | Step::Verify { who, .. } => {
+                self.look_at_the_server()?;
+                self.look_at(who)
+            }
+            Step::Edit { who, .. } | Step::Restart { who } | Step::Decide { who, .. } => self.look_at(who),
+            Step::Purge | Step::BackUp => Ok(()),
+        }
+    }
+
+    /// Nothing is there again that was gone.
+    fn look_at_the_server(&mut self) -> Result<(), String> {
         let mut here = Vec::new();
         for device in &mut self.devices {
             here.extend(device.taken());
@@ -98,13 +111,14 @@ impl World {
                 return Err(format!("{number} has risen again in {spot:?}: it had revision {before}, now {rev}"));
             }
         }
-        for (who, device) in self.devices.iter().enumerate() {
-            let lost = device.lost();
-            if !lost.is_empty() {
-                return Err(format!("device {who} has lost {lost:?}: {}", device.state()));
-            }
-        }
         Ok(())
+    }
+
+    /// Nothing that its user did is lost.
+    fn look_at(&self, who: usize) -> Result<(), String> {
+        let device = &self.devices[who];
+        let lost = device.lost();
+        if lost.is_empty() { Ok(()) } else { Err(format!("device {who} has lost {lost:?}: {}", device.state())) }
     }
 
     /// What a device holds is what the server has.
@@ -133,7 +147,8 @@ impl World {
             for who in 0..DEVICES {
                 self.devices[who].sync(None, None).map_err(|error| format!("device {who}: {error}"))?;
                 self.compare(who)?;
-                self.look()?;
+                self.look_at_the_server()?;
+                self.look_at(who)?;
             }
         }
         for (who, device) in self.devices.iter().enumerate() {
