@@ -20,6 +20,7 @@ mod history;
 mod http_bodies;
 mod http_edge;
 mod http_errors;
+mod http_example;
 mod http_program;
 mod http_pull;
 mod http_push;

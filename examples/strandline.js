@@ -1,0 +1,2 @@
+// The package's build, still to come.
+export {};
