@@ -30,6 +30,7 @@ mod http_retention;
 mod http_service;
 mod http_spaces;
 mod http_streams;
+mod javascript;
 mod layers;
 mod lost;
 mod model;
