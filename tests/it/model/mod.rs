@@ -31,6 +31,7 @@ use real::Real;
 use reference::Model;
 use scenario::Step;
 use search::search;
+use wire::{Data, Key, Op};
 
 /// The model of the server that the suites run over.
 fn model_of_the_real_server() -> Model {
@@ -90,6 +91,26 @@ fn real_and_model_agree() {
     no_case_fails(cases, |steps| {
         world::play(&mut Pair::new(model_of_the_real_server(), Real::new()), steps, Guards::ALL)
     });
+}
+
+/// A deletion is lost by a restore, a replica goes on without it, and then another restore has it again.
+#[test]
+fn a_deletion_told_of_in_a_history_that_was_left_is_not_known() {
+    let key = Key { collection: "todos", id: 0 };
+    let steps = [
+        Step::Write { key, op: Op::Put(Data { title: 0, done: false }) },
+        Step::BackUp,
+        Step::Write { key, op: Op::Delete },
+        Step::Pull { who: 1, limit: 1 },
+        Step::BackUp,
+        Step::Restore { backup: 0, plainly: false },
+        Step::Sync { who: 1 },
+        Step::Ask { who: 1, limit: 1 },
+        Step::Restore { backup: 1, plainly: false },
+    ];
+    play_model(Guards::ALL)(&steps).unwrap();
+    world::play(&mut Model::that_forgets_epochs(Guards::ALL), &steps, Guards::ALL).unwrap();
+    world::play(&mut Real::new(), &steps, Guards::ALL).unwrap();
 }
 
 /// Looks for a scenario that breaks a promise when `guard` is off, and holds it against the same with the guard on.

@@ -128,7 +128,7 @@ impl World<'_> {
             }
             Repair::NotNeeded | Repair::Missing(_) => match self.page(who, limit)? {
                 Ok(page) => {
-                    self.ledger.tell(who, &page.dead);
+                    self.ledger.tell(who, &page.told);
                     self.replicas[who].take_page(&page);
                     Ok(())
                 }
@@ -146,7 +146,7 @@ impl World<'_> {
         self.ledger.listed(&mut manifest, scope)?;
         // What a manifest says that is thrown away is not known.
         if self.replicas[who].take_manifest(&manifest, shared, epoch) {
-            self.ledger.tell(who, &manifest.dead);
+            self.ledger.tell(who, &manifest.told);
         }
         Ok(())
     }
@@ -181,9 +181,9 @@ impl World<'_> {
         if self.replicas[who].take_late_page(&page) {
             for (key, record) in &self.replicas[who].records {
                 let held = before.get(key).map(|record| record.version);
-                self.ledger.may_show(who, *key, record.version, held)?;
+                self.ledger.may_show(who, page.told.history, *key, record.version, held)?;
             }
-            self.ledger.tell(who, &page.dead);
+            self.ledger.tell(who, &page.told);
         }
         Ok(())
     }
