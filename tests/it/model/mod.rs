@@ -29,9 +29,9 @@ use ledger::Kept;
 use pair::Pair;
 use real::Real;
 use reference::Model;
-use scenario::Step;
+use scenario::{Fate, Step};
 use search::search;
-use wire::{Data, Key, Op};
+use wire::{Data, Key, Op, Server};
 
 /// The model of the server that the suites run over.
 fn model_of_the_real_server() -> Model {
@@ -93,6 +93,13 @@ fn real_and_model_agree() {
     });
 }
 
+fn all_keep_their_promises(steps: &[Step]) {
+    let play = |server: &mut dyn Server| world::play(server, steps, Guards::ALL).unwrap();
+    play(&mut Model::new(Guards::ALL));
+    play(&mut Model::that_forgets_epochs(Guards::ALL));
+    play(&mut Real::new());
+}
+
 /// A deletion is lost by a restore, a replica goes on without it, and then another restore has it again.
 #[test]
 fn a_deletion_told_of_in_a_history_that_was_left_is_not_known() {
@@ -108,9 +115,25 @@ fn a_deletion_told_of_in_a_history_that_was_left_is_not_known() {
         Step::Ask { who: 1, limit: 1 },
         Step::Restore { backup: 1, plainly: false },
     ];
-    play_model(Guards::ALL)(&steps).unwrap();
-    world::play(&mut Model::that_forgets_epochs(Guards::ALL), &steps, Guards::ALL).unwrap();
-    world::play(&mut Real::new(), &steps, Guards::ALL).unwrap();
+    all_keep_their_promises(&steps);
+}
+
+/// A repair is under way when a client chooses other collections, and once more the first ones before it is over.
+#[test]
+fn a_repair_fetches_from_the_collections_of_its_manifest() {
+    let (foreign, own) = (Key { collection: "notes", id: 0 }, Key { collection: "lists", id: 0 });
+    let op = Op::Put(Data { title: 0, done: false });
+    let steps = [
+        Step::Write { key: foreign, op },
+        Step::Edit { who: 3, key: own, op },
+        Step::Choose { who: 3, scope: 0 },
+        Step::Push { who: 3, atomic: false, fate: Fate::Answered },
+        Step::Pull { who: 3, limit: 1 },
+        Step::Choose { who: 3, scope: 1 },
+        Step::Pull { who: 3, limit: 1 },
+        Step::Choose { who: 3, scope: 0 },
+    ];
+    all_keep_their_promises(&steps);
 }
 
 /// Looks for a scenario that breaks a promise when `guard` is off, and holds it against the same with the guard on.

@@ -118,7 +118,8 @@ impl World<'_> {
         match replica.repair.clone() {
             Repair::NotNeeded if replica.is_lost() => self.compare(who, 0, None),
             Repair::Needed(shared, epoch) => self.compare(who, shared, epoch.as_deref()),
-            Repair::Missing(revs) if !revs.is_empty() => {
+            // What the manifest had is not to be fetched from other collections than its own: the pull's 410 begins anew.
+            Repair::Missing(revs) if !revs.is_empty() && !replica.is_between_scopes() => {
                 let from = *revs.first().unwrap();
                 let scope = self.replicas[who].scope;
                 let mut fetched = self.server.fetch(&revs, scope, from, FETCHED_AT_ONCE);
