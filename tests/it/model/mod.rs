@@ -25,7 +25,7 @@ use std::time::{Instant, SystemTime};
 
 use crate::support::{over_postgres, say};
 use guard::{Guard, Guards};
-use ledger::Kept;
+use ledger::{Broken, Kept};
 use pair::Pair;
 use real::Real;
 use reference::Model;
@@ -134,6 +134,35 @@ fn a_repair_fetches_from_the_collections_of_its_manifest() {
         Step::Choose { who: 3, scope: 0 },
     ];
     all_keep_their_promises(&steps);
+}
+
+/// A fetch does not say of which history its records are. Between the manifest and the pull history breaks twice, and a
+/// server that has no memory but its database knows of the second break only.
+fn a_break_in_mid_repair(guards: Guards) -> Kept {
+    let key = Key { collection: "lists", id: 0 };
+    let steps = [
+        Step::BackUp,
+        Step::Edit { who: 0, key, op: Op::Put(Data { title: 0, done: false }) },
+        Step::Push { who: 0, atomic: false, fate: Fate::Answered },
+        Step::Pull { who: 0, limit: 1 },
+        Step::BackUp,
+        Step::Restore { backup: 0, plainly: false },
+        Step::Write { key, op: Op::Put(Data { title: 1, done: false }) },
+        Step::Pull { who: 0, limit: 1 },
+        Step::Restore { backup: 1, plainly: false },
+    ];
+    world::play(&mut Model::that_forgets_epochs(guards), &steps, guards)
+}
+
+#[test]
+fn what_was_fetched_before_a_break_is_forgotten() {
+    a_break_in_mid_repair(Guards::ALL).unwrap();
+}
+
+#[test]
+fn without_forgetting_what_was_fetched_before_a_break_a_case_fails() {
+    let Broken(how) = a_break_in_mid_repair(Guards::without(Guard::FetchedBeforeBreak)).unwrap_err();
+    assert!(how.starts_with("at the end: replica 0 at m3.1 holds"), "{how}");
 }
 
 /// Looks for a scenario that breaks a promise when `guard` is off, and holds it against the same with the guard on.
