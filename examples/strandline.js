@@ -549,7 +549,7 @@ function item(mine, record) {
 
 // src/offline/live.ts
 var TRUST_MS = 5 * 6e4;
-var ABSENT_MS = 15e3;
+var ABSENT_MS = 5e3;
 var LiveUpdates = class {
   #live;
   #signal;
