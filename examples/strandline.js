@@ -209,7 +209,7 @@ var Transport = class {
     const response = await line.guard(() => go(this.#base + call.path + queryString(call.query), { ...init, signal: line.signal }));
     const pieces = line.read(response);
     if (response.ok || response.status === 304) {
-      if (!response.body) line.close();
+      if (response.status === 304 || response.status === 204) line.close();
       return { status: response.status, headers: response.headers, pieces };
     }
     throw problemError(asProblem(response, await readText(pieces)), retryAfter(response));
@@ -259,7 +259,12 @@ var Line = class {
   /** The body's text in pieces. */
   async *read(response) {
     const reader = response.body?.getReader();
-    if (!reader) return this.close();
+    if (!reader) {
+      const text = await this.guard(() => response.text());
+      this.close();
+      if (text) yield text;
+      return;
+    }
     const decoder = new TextDecoder();
     try {
       for (; ; ) {
