@@ -488,7 +488,7 @@ function equalJson(a, b) {
   if (a === b) return true;
   if (typeof a !== "object" || typeof b !== "object" || !a || !b || Array.isArray(a) !== Array.isArray(b)) return false;
   const keys = Object.keys(a);
-  return keys.length === Object.keys(b).length && keys.every((key) => key in b && equalJson(a[key], b[key]));
+  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && equalJson(a[key], b[key]));
 }
 function equalContent(a, b) {
   return a.deleted ? b.deleted === true : !b.deleted && equalJson(a.data, b.data);
@@ -558,7 +558,8 @@ var ABSENT_MS = 5e3;
 var LiveUpdates = class {
   #live;
   #signal;
-  #listening = false;
+  /** Ends the feed's connection; undefined while there is none. */
+  #feed;
   /** Set by a wake until the sync that it asks for begins, so that one which comes during a sync is not lost. */
   #woken = false;
   #resume;
@@ -576,9 +577,15 @@ var LiveUpdates = class {
   }
   /** Runs until the signal, or until it makes no sense to go on: without the right to (401, 403), or without a space. */
   async run() {
-    const forced = () => this.wake(true);
-    globalThis.addEventListener?.("online", forced);
-    globalThis.document?.addEventListener("visibilitychange", forced);
+    const page = globalThis.document;
+    const moved = () => {
+      this.#feed?.abort();
+      this.wake(true);
+    };
+    const shown = () => page.visibilityState === "visible" && this.wake(true);
+    globalThis.addEventListener?.("online", moved);
+    page?.addEventListener("visibilitychange", shown);
+    this.#signal.addEventListener("abort", moved);
     try {
       for (let failures = 0; ; ) {
         this.#woken = false;
@@ -594,25 +601,24 @@ var LiveUpdates = class {
         }
       }
     } finally {
-      globalThis.removeEventListener?.("online", forced);
-      globalThis.document?.removeEventListener("visibilitychange", forced);
+      globalThis.removeEventListener?.("online", moved);
+      page?.removeEventListener("visibilitychange", shown);
     }
   }
   /** Listens to the feed, unless that is done already. */
   async #listen(since) {
-    if (this.#listening) return;
-    this.#listening = true;
+    if (this.#feed) return;
+    const { signal } = this.#feed = new AbortController();
     const { client, collections, cursor, connected } = this.#live;
-    const signal = this.#signal;
     try {
       const feed = client.connect({ since, signal, collections: collections ?? void 0, onOpen: () => connected(true) });
       for await (const page of feed) if (page.cursor !== await cursor()) this.wake(false);
     } catch {
     }
     connected(false);
-    await sleep(backoff(0), signal).catch(() => {
+    await sleep(backoff(0), this.#signal).catch(() => {
     });
-    this.#listening = false;
+    this.#feed = void 0;
     this.wake(false);
   }
   #pause(ms, onlyForced) {
@@ -671,7 +677,8 @@ var Store = class {
   async close() {
     const opened = this.#opened;
     this.#opened = void 0;
-    (await opened)?.close();
+    await opened?.then((database) => database.close(), () => {
+    });
   }
   async #transact(mode, body2) {
     const database = await (this.#opened ??= this.#open());
@@ -701,6 +708,7 @@ var Store = class {
     const request = this.#factory.open(this.#file, 1);
     request.onupgradeneeded = () => {
       const database = request.result;
+      if (!this.#fresh) return request.transaction?.abort();
       database.createObjectStore("copy", { keyPath: "space" }).add(this.#fresh);
       const keyPath = ["collection", "id"];
       const records = database.createObjectStore("records", { keyPath });
@@ -709,11 +717,14 @@ var Store = class {
       for (const table of ["edits", "sending"]) database.createObjectStore(table, { keyPath }).createIndex("order", "order");
       database.createObjectStore("conflicts", { keyPath: "key", autoIncrement: true });
     };
-    return done(request).then((database) => {
+    const opened = done(request).then((database) => {
+      this.#fresh = void 0;
       database.onversionchange = () => void this.close();
       database.onclose = () => this.#opened = void 0;
       return database;
     });
+    opened.catch(() => this.#opened = void 0);
+    return opened;
   }
 };
 var Tx = class {
@@ -766,7 +777,7 @@ var Tx = class {
   conflict(key) {
     return done(this.#table("conflicts").get(key));
   }
-  /** The order of a new edit: after all others (`next`), or before them (`prev`). */
+  /** The order of a new edit that is to be the first one, or the last. */
   async order(end) {
     const keys = this.#table("edits").index("order").openKeyCursor(null, end === "first" ? "next" : "prev");
     const edge = (await done(keys))?.key ?? 0;
@@ -1229,6 +1240,7 @@ var Tabs = class {
   }
   close() {
     this.#channel?.close();
+    this.#channel = void 0;
   }
 };
 
@@ -1349,8 +1361,7 @@ var OfflineSpace = class _OfflineSpace {
       },
       stop.signal
     );
-    const ended = this.#tabs.alone("live", () => updates.run(), stop.signal).catch((error) => {
-      if (!stop.signal.aborted) this.#tell([], { trouble: String(error) });
+    const ended = this.#tabs.alone("live", () => updates.run(), stop.signal).catch(() => {
     }).then(() => {
       if (this.#live?.stop === stop) this.#live = void 0;
       if (this.#status.live) this.#tell([], { live: false });
@@ -1399,6 +1410,9 @@ var OfflineSpace = class _OfflineSpace {
         outcome = { outcome: report.outcome, trouble: report.error ? String(report.error) : null };
         if (report.outcome === "ok") outcome.syncedAt = Date.now();
         return report;
+      } catch (error) {
+        if (!options.signal?.aborted) outcome = { outcome: null, trouble: String(error) };
+        throw error;
       } finally {
         this.#tell([], { ...outcome, syncing: false });
       }

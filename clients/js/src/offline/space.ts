@@ -29,7 +29,7 @@ export interface Status {
   live: boolean;
   /** How the last sync ended; null before the first. */
   outcome: Outcome | null;
-  /** What the trouble was, for people; null if there was none. */
+  /** What the trouble was, for people; null if there was none. Without an outcome it is the local database's. */
   trouble: string | null;
   /** When the copy was last proven to be the server's, in milliseconds since 1970. */
   syncedAt: number | null;
@@ -195,9 +195,8 @@ export class OfflineSpace {
     // One tab listens for all of them; when it goes, the next one does.
     const ended = this.#tabs
       .alone("live", () => updates.run(), stop.signal)
-      .catch((error: unknown) => {
-        if (!stop.signal.aborted) this.#tell([], { trouble: String(error) });
-      })
+      // It was stopped, or the local database is broken, which the status says.
+      .catch(() => {})
       .then(() => {
         if (this.#live?.stop === stop) this.#live = undefined;
         if (this.#status.live) this.#tell([], { live: false });
@@ -252,6 +251,9 @@ export class OfflineSpace {
         outcome = { outcome: report.outcome, trouble: report.error ? String(report.error) : null };
         if (report.outcome === "ok") outcome.syncedAt = Date.now();
         return report;
+      } catch (error) {
+        if (!options.signal?.aborted) outcome = { outcome: null, trouble: String(error) };
+        throw error;
       } finally {
         this.#tell([], { ...outcome, syncing: false });
       }
