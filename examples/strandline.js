@@ -206,7 +206,8 @@ var Transport = class {
     const init = await this.#init(call);
     const line = new Line(signal, SILENCE_MS + (call.patience ?? 0) * 1e3);
     const go = this.#options.fetch ?? fetch;
-    const response = await line.guard(() => go(this.#base + call.path + queryString(call.query), { ...init, signal: line.signal }));
+    const url = this.#base + call.path + queryString(call.query);
+    const response = await line.guard(() => go(url, { ...init, signal: line.signal }));
     const pieces = line.read(response);
     if (response.ok || response.status === 304) {
       if (response.status === 304 || response.status === 204) line.close();
@@ -400,7 +401,8 @@ var StrandlineClient = class {
   async *fetchLines(options) {
     const { signal, ...body2 } = options;
     const headers = { Accept: "application/x-ndjson" };
-    const { pieces } = await this.#transport.send({ path: `${this.#path}/fetch`, method: "POST", body: body2, headers, signal });
+    const call = { path: `${this.#path}/fetch`, method: "POST", body: body2, headers, signal };
+    const { pieces } = await this.#transport.send(call);
     for await (const line of readNdjson(pieces)) {
       if ("end" in line) return;
       yield line;
@@ -486,16 +488,19 @@ function recordPath(collection, id) {
 // src/offline/json.ts
 function equalJson(a, b) {
   if (a === b) return true;
-  if (typeof a !== "object" || typeof b !== "object" || !a || !b || Array.isArray(a) !== Array.isArray(b)) return false;
+  if (!isObject(a) || !isObject(b) || Array.isArray(a) !== Array.isArray(b)) return false;
   const keys = Object.keys(a);
   return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && equalJson(a[key], b[key]));
+}
+function isObject(value) {
+  return typeof value === "object" && value !== null;
 }
 function equalContent(a, b) {
   return a.deleted ? b.deleted === true : !b.deleted && equalJson(a.data, b.data);
 }
 function asData(value) {
   const data = JSON.parse(JSON.stringify(value) ?? "null");
-  if (typeof data !== "object" || !data || Array.isArray(data)) throw new TypeError("a record's data is a JSON object");
+  if (!isObject(data) || Array.isArray(data)) throw new TypeError("a record's data is a JSON object");
   return data;
 }
 function checkName({ collection, id }) {
@@ -1106,7 +1111,7 @@ var Sync = class {
   }
   /** The next step; false if there is none. */
   async #step() {
-    const { copy, edits } = await this.#store.read(async (tx) => ({ copy: tx.copy, edits: await tx.count("edits") }));
+    const [copy, edits] = await this.#store.read(async (tx) => [tx.copy, await tx.count("edits")]);
     if (copy.remaining) await this.#fetch(copy, copy.remaining);
     else if (copy.sending) await this.#push(copy);
     else if (!copy.whole) await this.#pull(copy);
@@ -1131,7 +1136,8 @@ var Sync = class {
     this.#report.conflicts += booked?.conflicts ?? 0;
   }
   async #pull(copy) {
-    const where = { limit: PAGE, ...scope(copy), ...copy.cursor !== null && { since: copy.cursor }, ...copy.etag !== null && { etag: copy.etag } };
+    const { cursor, etag } = copy;
+    const where = { limit: PAGE, ...scope(copy), ...cursor !== null && { since: cursor }, ...etag !== null && { etag } };
     const page = await this.#ask(copy, (call) => this.#client.changes({ ...where, ...call }), async (error) => {
       if (error.status !== 404) return false;
       await this.#apply(copy, async (tx) => void (tx.copy.whole = true));
@@ -1152,7 +1158,7 @@ var Sync = class {
     }
     if (this.#differed) throw new Ended("wrong");
     this.#differed = true;
-    await this.repair();
+    await this.#repair(await this.#store.read(async (tx) => tx.copy));
   }
   async #fetch(copy, remaining) {
     const { runs, last } = nextRuns(remaining);
@@ -1162,10 +1168,9 @@ var Sync = class {
     }
   }
   /** Compares with the server's manifest; the steps that follow transfer the difference. */
-  async repair(why) {
+  async #repair(copy, why) {
     if (++this.#report.repairs > MOST_REPAIRS) throw new Ended("unavailable", why);
     this.#pulled = false;
-    const { copy } = await this.#store.read(async (tx) => ({ copy: tx.copy }));
     const manifest = await this.#ask(copy, (call) => this.#client.manifest({ ...scope(copy), ...call }));
     if (manifest) await this.#apply(copy, (tx) => takeManifest(tx, manifest, why));
   }
@@ -1194,7 +1199,7 @@ var Sync = class {
           await sleep(backoff(attempt, retryAfter2), signal);
           continue;
         }
-        if (error instanceof ResyncRequired) return void await this.repair(error);
+        if (error instanceof ResyncRequired) return void await this.#repair(copy, error);
         if (error.status === 401 || error.status === 403) throw new Ended("denied", error);
         if (error.status === 404 && copy.cursor !== null) throw new Ended("gone", error);
         if (await trouble?.(error)) return void 0;
