@@ -588,9 +588,8 @@ var LiveUpdates = class {
       this.wake(true);
     };
     const shown = () => page.visibilityState === "visible" && this.wake(true);
-    globalThis.addEventListener?.("online", moved);
+    for (const event of ["online", "offline"]) globalThis.addEventListener?.(event, moved);
     page?.addEventListener("visibilitychange", shown);
-    this.#signal.addEventListener("abort", moved);
     try {
       for (let failures = 0; ; ) {
         this.#woken = false;
@@ -606,8 +605,9 @@ var LiveUpdates = class {
         }
       }
     } finally {
-      globalThis.removeEventListener?.("online", moved);
+      for (const event of ["online", "offline"]) globalThis.removeEventListener?.(event, moved);
       page?.removeEventListener("visibilitychange", shown);
+      this.#feed?.abort();
     }
   }
   /** Listens to the feed, unless that is done already. */
