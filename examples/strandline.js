@@ -517,9 +517,7 @@ function isCollection(name) {
 async function edit(tx, name, content2) {
   const { collection, id } = name;
   const [held, sent2, record] = await Promise.all([tx.get("edits", name), tx.get("sending", name), tx.get("records", name)]);
-  if (content2.deleted) {
-    if (!item(held ?? sent2, record)) return;
-  }
+  if (content2.deleted && !item(held ?? sent2, record)) return;
   if (!sent2 && comesToNothing(content2, record)) {
     if (held) tx.delete("edits", name);
     return;
@@ -657,14 +655,15 @@ var Store = class {
   #factory;
   #file;
   #fresh;
-  #committed;
   #opened;
-  /** `fresh` is what a new copy begins with; `committed` is told of every transaction that wrote. */
-  constructor(factory, file, fresh, committed) {
+  /** Told of every transaction that wrote. */
+  committed = () => {
+  };
+  /** `fresh` is what a new copy begins with. */
+  constructor(factory, file, fresh) {
     this.#factory = factory;
     this.#file = file;
     this.#fresh = fresh;
-    this.#committed = committed;
   }
   /** One transaction that reads. */
   read(body2) {
@@ -676,7 +675,7 @@ var Store = class {
       const result2 = await body2(tx);
       return [result2, await tx.finish()];
     });
-    this.#committed(committed);
+    this.committed(committed);
     return result;
   }
   async close() {
@@ -1264,22 +1263,21 @@ var OfflineSpace = class _OfflineSpace {
     const file = options.database ?? `strandline/${options.space}`;
     const collections = options.collections ? [...new Set(options.collections)].sort() : null;
     for (const name of collections ?? []) if (!isCollection(name)) throw new TypeError(`${name} is no name of a collection`);
-    const told = {};
     const fresh = freshCopy(options.space, collections);
-    const store = new Store(options.indexedDB ?? indexedDB, file, fresh, (committed) => told.committed?.(committed));
+    const store = new Store(options.indexedDB ?? indexedDB, file, fresh);
     const copy = await store.read(async (tx) => tx.copy);
     if (copy.space !== fresh.space || String(copy.collections) !== String(collections)) {
       await store.close();
       throw new TypeError(`the database ${file} is a copy of ${copy.space}, collections ${copy.collections ?? "all"}`);
     }
     const space = new _OfflineSpace(options, store, file, copy);
-    told.committed = (committed) => space.#committed(committed);
     await store.write(async () => {
     });
     return space;
   }
   constructor(options, store, file, copy) {
     this.#store = store;
+    store.committed = (committed) => this.#committed(committed);
     this.#collections = copy.collections;
     this.#client = new StrandlineClient({ ...options, name: copy.name });
     this.#tabs = new Tabs(`strandline:${file}`, ({ edited, asked, changed = [], status }) => {
