@@ -852,6 +852,7 @@ async function takePage(tx, page) {
   if (copy.cursor === null) await forget(tx, 0);
   await learn(tx, page.changes);
   copy.cursor = page.cursor;
+  copy.doubtful = [];
   copy.etag = null;
   copy.whole = false;
   if (page.has_more) return true;
@@ -888,12 +889,14 @@ async function body(tx) {
 async function book(tx, answer) {
   const { copy } = tx;
   const changes = await sent(tx);
+  const sentCursor = copy.sending?.cursor ?? null;
+  const isBlank = sentCursor === null && !copy.collections && await tx.count("records") === 0;
   const judged = changes.map((change, at) => ({ change, result: answer.results[at] }));
   await learn(tx, judged.flatMap(({ change, result }) => learned(change, result) ?? []));
   let conflicts = 0;
   for (const { change, result } of judged) conflicts += await conclude(tx, change, result);
-  const sentCursor = copy.sending?.cursor ?? null;
-  if (sentCursor !== null || answer.previous_head === 0 && !copy.collections) copy.cursor = answer.cursor;
+  if (sentCursor !== null || isBlank && answer.previous_head === 0) copy.cursor = answer.cursor;
+  if (sentCursor !== null) copy.doubtful = [];
   copy.sending = copy.etag = null;
   return { applied: changes.length - conflicts, conflicts };
 }
@@ -1022,10 +1025,7 @@ function compareRuns(runs, held) {
 var FETCHED_AT_ONCE = 5e3;
 async function takeManifest(tx, manifest, why) {
   const { copy } = tx;
-  if (why?.reason === "epoch" || why?.reason === "ahead") {
-    await forget(tx, why.sharedRev);
-    await rebase(tx, why.sharedRev);
-  }
+  if (why?.reason === "epoch" || why?.reason === "ahead") await forgetHistory(tx, why.sharedRev);
   const known = await knownRevs(tx);
   const { missing, foreign } = compareRuns(manifest.runs, known.map(({ rev }) => rev));
   const foreigners = new Set(foreign);
@@ -1042,6 +1042,7 @@ async function takeManifest(tx, manifest, why) {
     tx.put("records", record);
   }
   copy.remaining = missing.length ? missing : null;
+  copy.doubtful = [];
   copy.cursor = manifest.cursor;
   if (copy.sending && copy.sending.cursor !== null) copy.sending.cursor = copy.cursor;
   copy.whole = false;
@@ -1050,15 +1051,21 @@ async function takeManifest(tx, manifest, why) {
 function nextRuns(remaining) {
   return takeRuns(remaining, FETCHED_AT_ONCE);
 }
-async function takeFetched(tx, page, last) {
+async function takeFetched(tx, page, { runs, last }) {
   await learn(tx, page.changes);
+  tx.copy.doubtful.push(runs);
   const upTo = page.has_more && page.next !== null ? page.next - 1 : last;
   const left = runsAbove(tx.copy.remaining ?? [], upTo);
   tx.copy.remaining = left.length ? left : null;
 }
-async function rebase(tx, sharedRev) {
+async function forgetHistory(tx, sharedRev) {
+  const broken = [[sharedRev + 1, Infinity], ...tx.copy.doubtful.flatMap((runs) => [...stretches(runs)])];
+  for (const [first, last] of broken) await forget(tx, first - 1, last);
   for (const table of ["edits", "sending"]) {
-    for (const row of await tx.all(table)) if ((row.base ?? 0) > sharedRev) tx.put(table, { ...row, base: 0 });
+    for (const row of await tx.all(table)) {
+      const { base } = row;
+      if (base && broken.some(([first, last]) => first <= base && base <= last)) tx.put(table, { ...row, base: 0 });
+    }
   }
 }
 async function knownRevs(tx) {
@@ -1160,9 +1167,10 @@ var Sync = class {
     await this.#repair(await this.#store.read(async (tx) => tx.copy));
   }
   async #fetch(copy, remaining) {
-    const { runs, last } = nextRuns(remaining);
+    const asked = nextRuns(remaining);
+    const { runs } = asked;
     const page = await this.#ask(copy, (call) => this.#client.fetch({ runs, limit: FETCHED_AT_ONCE, ...scope(copy), ...call }));
-    if (page && await this.#apply(copy, (tx) => takeFetched(tx, page, last).then(() => true))) {
+    if (page && await this.#apply(copy, (tx) => takeFetched(tx, page, asked).then(() => true))) {
       this.#report.pulled += page.changes.length;
     }
   }
@@ -1171,7 +1179,12 @@ var Sync = class {
     if (++this.#report.repairs > MOST_REPAIRS) throw new Ended("unavailable", why);
     this.#pulled = false;
     const manifest = await this.#ask(copy, (call) => this.#client.manifest({ ...scope(copy), ...call }));
-    if (manifest) await this.#apply(copy, (tx) => takeManifest(tx, manifest, why));
+    const epoch = why?.epoch ?? copy.cursor?.split(".")[0];
+    if (!manifest || manifest.epoch !== epoch) return;
+    await this.#apply(copy, (tx) => takeManifest(tx, manifest, why));
+  }
+  #holdsRecords() {
+    return this.#store.read(async (tx) => await tx.count("records") > 0);
   }
   /** Applies an answer, unless another one was applied since it was asked for: then it is thrown away. */
   #apply(asked, body2) {
@@ -1200,7 +1213,7 @@ var Sync = class {
         }
         if (error instanceof ResyncRequired) return void await this.#repair(copy, error);
         if (error.status === 401 || error.status === 403) throw new Ended("denied", error);
-        if (error.status === 404 && copy.cursor !== null) throw new Ended("gone", error);
+        if (error.status === 404 && (copy.cursor !== null || await this.#holdsRecords())) throw new Ended("gone", error);
         if (await trouble?.(error)) return void 0;
         throw new Ended("refused", error);
       }
@@ -1449,6 +1462,7 @@ function freshCopy(space, collections) {
     count: 0,
     checksum: String(new Checksum()),
     remaining: null,
+    doubtful: [],
     sending: null
   };
 }

@@ -291,6 +291,7 @@ function freshCopy(space: string, collections: string[] | null): Copy {
     count: 0,
     checksum: String(new Checksum()),
     remaining: null,
+    doubtful: [],
     sending: null,
   };
 }

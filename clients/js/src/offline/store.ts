@@ -54,6 +54,8 @@ export interface Copy {
   count: number;
   checksum: string;
   remaining: number[] | null;
+  /** Runs that were asked for since the manifest came, while nothing has said that its epoch was still the present one. */
+  doubtful: number[][];
   sending: { seq: number; cursor: string | null } | null;
 }
 

@@ -135,9 +135,10 @@ export class Sync {
   }
 
   async #fetch(copy: Copy, remaining: number[]): Promise<void> {
-    const { runs, last } = nextRuns(remaining);
+    const asked = nextRuns(remaining);
+    const { runs } = asked;
     const page = await this.#ask(copy, (call) => this.#client.fetch({ runs, limit: FETCHED_AT_ONCE, ...scope(copy), ...call }));
-    if (page && (await this.#apply(copy, (tx) => takeFetched(tx, page, last).then(() => true)))) {
+    if (page && (await this.#apply(copy, (tx) => takeFetched(tx, page, asked).then(() => true)))) {
       this.#report.pulled += page.changes.length;
     }
   }
@@ -147,7 +148,15 @@ export class Sync {
     if (++this.#report.repairs > MOST_REPAIRS) throw new Ended("unavailable", why);
     this.#pulled = false;
     const manifest = await this.#ask(copy, (call) => this.#client.manifest({ ...scope(copy), ...call }));
-    if (manifest) await this.#apply(copy, (tx) => takeManifest(tx, manifest, why));
+    // Of another epoch than the 410, or the copy? History broke between the two answers, and nobody has said yet how
+    // much of it is shared: what is held will be asked about again.
+    const epoch = why?.epoch ?? copy.cursor?.split(".")[0];
+    if (!manifest || manifest.epoch !== epoch) return;
+    await this.#apply(copy, (tx) => takeManifest(tx, manifest, why));
+  }
+
+  #holdsRecords(): Promise<boolean> {
+    return this.#store.read(async (tx) => (await tx.count("records")) > 0);
   }
 
   /** Applies an answer, unless another one was applied since it was asked for: then it is thrown away. */
@@ -182,7 +191,7 @@ export class Sync {
         }
         if (error instanceof ResyncRequired) return void (await this.#repair(copy, error));
         if (error.status === 401 || error.status === 403) throw new Ended("denied", error);
-        if (error.status === 404 && copy.cursor !== null) throw new Ended("gone", error);
+        if (error.status === 404 && (copy.cursor !== null || (await this.#holdsRecords()))) throw new Ended("gone", error);
         if (await trouble?.(error)) return undefined;
         throw new Ended("refused", error);
       }
