@@ -12,7 +12,7 @@ use crate::domain::{Clock, SystemClock};
 
 /// The pause after the first try of a request, and the longest.
 const PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Repairs in one sync: whoever needs more of them is overtaken by purges again and again.
 const REPAIRS: u32 = 10;
 /// The reason of a repair that no answer of the server asked for.
@@ -84,6 +84,8 @@ pub(super) struct Sync<'a> {
     pulled: bool,
     batch: usize,
     to_fetch: u64,
+    /// Repairs that were begun.
+    repairs: u32,
     /// Whether a difference is repaired.
     mends: bool,
     /// What was held and what the server has, where they were compared: when they first differed, or at last.
@@ -99,6 +101,7 @@ impl<'a> Sync<'a> {
             pulled: false,
             batch: step::PUSH,
             to_fetch: 0,
+            repairs: 0,
             mends: true,
             compared: None,
         }
@@ -154,14 +157,15 @@ impl<'a> Sync<'a> {
         let response = self.ask(&task.request)?;
         match (&task.step, response.status) {
             (_, 410) => {
-                let problem = Problem::parse(&response.body);
-                let reason = Reason::Resync { reason: problem.reason, shared_rev: problem.shared_rev.cast_signed() };
+                let Problem { reason, epoch, shared_rev, .. } = Problem::parse(&response.body);
+                let reason = Reason::Resync { reason, epoch, shared_rev: shared_rev.cast_signed() };
                 self.may_repair(&reason)?;
                 return Ok(Some(reason));
             }
             (Step::Pull, 200) => return self.page(task, &response),
             (Step::Pull, 304) => self.pulled = true,
-            (Step::Pull, 404) if self.replica.read(State::load)?.cursor.is_none() => {
+            // Who holds something of a space that is not there was told of it before: it is gone.
+            (Step::Pull, 404) if self.replica.read(State::load)?.is_blank() => {
                 self.replica.write(|file| apply::no_space(file, task.answers))?;
                 self.pulled = true;
             }
@@ -190,6 +194,8 @@ impl<'a> Sync<'a> {
                 if let Some((missing, stale)) = applied {
                     log::info!("{missing} records are to be fetched, {stale} are not there any more");
                     self.to_fetch = self.report.fetched + missing;
+                } else {
+                    self.report.repairs.pop();
                 }
             }
             _ => return Err(refusal(&response)),
@@ -252,7 +258,8 @@ impl<'a> Sync<'a> {
         if *reason == Reason::Different && (!self.mends || self.report.is_mended()) {
             return Err(ReplicaError::Wrong);
         }
-        if self.report.repairs.len() >= REPAIRS as usize {
+        self.repairs += 1;
+        if self.repairs > REPAIRS {
             return Err(ReplicaError::Unavailable("purges overtake every repair".into()));
         }
         self.report.repairs.push(name);
