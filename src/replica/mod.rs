@@ -187,6 +187,12 @@ impl Verdict {
 #[derive(Clone)]
 pub struct Replica(Arc<Shared>);
 
+impl fmt::Debug for Replica {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Replica").field(&self.0.origin).finish()
+    }
+}
+
 struct Shared {
     database: Mutex<Database>,
     transport: Arc<dyn Transport>,

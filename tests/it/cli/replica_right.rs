@@ -52,6 +52,7 @@ fn damage_is_found_again_and_again_until_it_is_mended() {
         "DELETE FROM records WHERE id = '7'",
         "UPDATE records SET rev = 1000 WHERE id = '7'",
         "INSERT INTO records VALUES ('c', 'ghost', 1000, 0, '{}', 0)",
+        "UPDATE records SET rev = (SELECT rev FROM records WHERE id = '8') WHERE id = '7'",
     ] {
         let desk = with_copy();
         damage(&desk, statement);

@@ -1,13 +1,13 @@
 //! Several users of one replica at once, and what is told of it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use strandline::domain::{CollectionName, RecordId};
 use strandline::replica::{
-    Followed, LocalChange, Options, Origin, Replica, ReplicaError, Request, Response, Stop, Transport,
+    Followed, Http, LocalChange, Options, Origin, Replica, ReplicaError, Request, Response, Stop, Transport,
 };
 use tempfile::TempDir;
 
@@ -100,6 +100,65 @@ async fn programs_that_share_a_file_may_sync_and_edit_at_once() {
     assert_eq!(first.conflicts().unwrap(), []);
     for user in 0..3 {
         assert_eq!(shown(&first).iter().filter(|(id, _)| id.starts_with(&format!("{user}-"))).count(), 8);
+    }
+}
+
+/// Carries out the first request to a path, and then lets something happen before it hands the answer over.
+struct Late {
+    inner: Http,
+    path: &'static str,
+    meanwhile: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl Transport for Late {
+    fn send(&self, client: &str, request: &Request) -> Result<Response, String> {
+        let answer = self.inner.send(client, request);
+        if request.path.starts_with(self.path)
+            && let Some(act) = self.meanwhile.lock().unwrap().take()
+        {
+            act();
+        }
+        answer
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_thrown_away_where_another_program_has_booked_one_since() {
+    for path in ["/changes", "/push"] {
+        let server = Server::start().await;
+        server.write("theirs", &json!({"n": 0})).await;
+        let directory = TempDir::new().unwrap();
+        let file = directory.path().join("copy");
+        let first = Replica::create(&file, &origin(&server), Options::default()).unwrap();
+        let other = Replica::open(&file, Options::default()).unwrap();
+        let meanwhile = move || {
+            put(&other, "theirs", 1);
+            put(&other, "more", 2);
+            other.sync().unwrap();
+            other.delete(&todos(), &id("mine")).unwrap();
+            other.sync().unwrap();
+        };
+        let late = Late {
+            inner: Http::new(&first.origin().url, &first.origin().space, None).unwrap(),
+            path,
+            meanwhile: Mutex::new(Some(Box::new(meanwhile))),
+        };
+        let slow = Replica::open(&file, Options { transport: Some(Arc::new(late)), ..Options::default() }).unwrap();
+        let report = blocking(move || {
+            first.sync().unwrap();
+            put(&slow, "mine", 1);
+            (path == "/changes").then(|| first.sync().unwrap());
+            slow.sync().unwrap()
+        })
+        .await;
+        // The edit was pushed by one, and booked once; and what was read before is not what is held.
+        assert_eq!((report.pushed, report.pulled, report.conflicts), (0, 0, 0), "{path}: {report:?}");
+        assert_eq!(report.repairs, Vec::<String>::new(), "{path}");
+        let replica = Replica::open(&file, Options::default()).unwrap();
+        let ours = [("more", 2), ("theirs", 1)].map(|(id, n)| (id.to_owned(), json!({"n": n}).to_string()));
+        assert_eq!(shown(&replica), ours, "{path}");
+        assert_eq!(shown(&replica), served(&server).await, "{path}");
+        assert_eq!(replica.conflicts().unwrap(), []);
     }
 }
 
@@ -197,7 +256,7 @@ async fn who_follows_learns_of_news_and_hands_on_edits_at_once() {
 
 /// Says 503 some times, and then what the inner one says.
 struct Moody {
-    inner: strandline::replica::Http,
+    inner: Http,
     refusals: AtomicU32,
     retry_after: Option<Duration>,
 }
@@ -222,7 +281,7 @@ async fn a_busy_server_is_asked_again_and_not_before_it_said() {
         [(1, Some(Duration::from_secs(1)), 5, true), (2, None, 5, true), (2, None, 2, false)]
     {
         let directory = TempDir::new().unwrap();
-        let inner = strandline::replica::Http::new(&origin.url, &origin.space, None).unwrap();
+        let inner = Http::new(&origin.url, &origin.space, None).unwrap();
         let moody = Moody { inner, refusals: AtomicU32::new(refusals), retry_after };
         let options = Options { transport: Some(Arc::new(moody)), tries, ..Options::default() };
         let replica = Replica::create(&directory.path().join("copy"), &origin, options).unwrap();
