@@ -1,0 +1,243 @@
+/** Push: edits that RxDB hands over, judged by the server, and what it did not take given back as conflicts. */
+
+import { ResyncRequired, StrandlineError } from "../index.js";
+import type { PushAnswer, PushBody, PushChange, PushResult } from "../types.js";
+import type { Conflict } from "./index.js";
+import { type Doc, isValidId } from "./records.js";
+import { epochOf, type Replica } from "./replica.js";
+
+/** An edit as RxDB hands it over. */
+export interface Row<T> {
+  newDocumentState: Doc<T>;
+}
+
+/** An edit that is to be pushed. */
+interface Edit<T> {
+  id: string;
+  state: Doc<T>;
+  change: PushChange;
+  /** What the edit was made on, as far as RxDB knows; nothing for an insert. */
+  assumed: Doc<T> | undefined;
+}
+
+/** Characters of data in one request, unless one record alone has more. The server takes 16 MiB, and 1 MiB a record. */
+const REQUEST_CHARS = 4 * 1024 * 1024;
+
+/** How often an edit is sent that the server finds to be made on an older state than it is. */
+const ROUNDS = 3;
+
+export class Pusher<T> {
+  readonly #replica: Replica<T>;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(replica: Replica<T>) {
+    this.#replica = replica;
+  }
+
+  /**
+   * RxDB's push handler: the answer is the server's state of the documents that are in conflict. RxDB pushes several
+   * batches at once; under one name and its numbers they go one at a time.
+   */
+  push(rows: Row<T>[]): Promise<Doc<T>[]> {
+    const turn = this.#turn.then(() => this.#push(rows));
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+
+  async #push(rows: Row<T>[]): Promise<Doc<T>[]> {
+    const { patience, setup } = this.#replica;
+    const journal = await this.#replica.journal();
+    patience.check();
+    // Whatever was left without an answer comes first: what is pushed now may be made on it.
+    if (journal.pending) await this.#send(false);
+
+    const conflicts = new Map<string, Doc<T>>();
+    let states = rows.map((row) => row.newDocumentState);
+    for (let round = 1; states.length; round++) {
+      const edits = await this.#edits(states, conflicts);
+      const again: Doc<T>[] = [];
+      for (const [edit, result] of await this.#sendAll(edits)) {
+        if (result.status === "conflict" && round < ROUNDS && (await this.#isOnlyOlder(edit))) again.push(edit.state);
+        else await this.#settle(edit, result, conflicts);
+      }
+      states = again;
+    }
+    for (const id of rows.map((row) => setup.records.id(row.newDocumentState))) journal.settle(id);
+    return [...conflicts.values()];
+  }
+
+  /** What there is to push of these documents, with the base of each. */
+  async #edits(states: Doc<T>[], conflicts: Map<string, Doc<T>>): Promise<Edit<T>[]> {
+    const { bases, books, setup } = this.#replica;
+    const { collection, records } = setup;
+    const journal = await this.#replica.journal();
+    const ids = states.map((state) => records.id(state));
+    // What RxDB hands over as assumed may be older than what is booked by now.
+    const [assumed, local] = [await books.assumed(ids), await books.local(ids)];
+    const edits: Edit<T>[] = [];
+    for (const state of states) {
+      const id = records.id(state);
+      const before = assumed.get(id);
+      const stored = local.get(id);
+      if (before && records.same(before, state)) continue;
+      const origin = stored ? await books.origin(stored) : "here";
+      if (origin === "server" && records.same(books.state(stored!), state)) continue;
+      let base: number | null = null;
+      if (before) base = bases.of(id, before);
+      // Not to be called new: a deletion, an edit of what came from the server, an insert that was called so before.
+      else if (state._deleted || origin === "edited") base = 0;
+      if (base === null && journal.isSpent(id)) base = 0;
+      const change: PushChange = state._deleted
+        ? { collection, id, base_rev: base, deleted: true }
+        : { collection, id, base_rev: base, data: records.toData(state) };
+      const edit = { id, state, change, assumed: before };
+      if (isValidId(id)) edits.push(edit);
+      else await this.#refuse(edit, { code: "invalid_request", detail: "the server takes no such id" }, conflicts);
+    }
+    return edits;
+  }
+
+  /** Sends edits in as few requests as their size allows, and gives each one's result. */
+  async #sendAll(edits: Edit<T>[]): Promise<[Edit<T>, PushResult][]> {
+    const results: [Edit<T>, PushResult][] = [];
+    for (const batch of bySize(edits)) results.push(...(await this.#sendOrSplit(batch)));
+    return results;
+  }
+
+  /** Where the server refuses a push as a whole, the edit that is at fault is found by halves: it must not block the rest. */
+  async #sendOrSplit(edits: Edit<T>[]): Promise<[Edit<T>, PushResult][]> {
+    const journal = await this.#replica.journal();
+    const changes = edits.map((edit) => edit.change);
+    try {
+      await journal.begin(this.#body(changes));
+      const { results } = await this.#send(true);
+      return edits.map((edit, at) => [edit, results[at] as PushResult]);
+    } catch (error) {
+      if (!(error instanceof StrandlineError && (error.code === "too_large" || error.code === "invalid_request"))) throw error;
+      await journal.end();
+      const [first] = edits as [Edit<T>];
+      if (edits.length === 1) {
+        const { collection, id } = first.change;
+        const { code, detail } = error.problem;
+        return [[first, { collection, id, status: "rejected", problem: { code, detail } }]];
+      }
+      const middle = Math.ceil(edits.length / 2);
+      const halves = [edits.slice(0, middle), edits.slice(middle)];
+      return [...(await this.#sendOrSplit(halves[0]!)), ...(await this.#sendOrSplit(halves[1]!))];
+    }
+  }
+
+  #body(changes: PushChange[]): PushBody {
+    const { cursor, setup } = this.#replica;
+    return cursor === undefined ? { changes } : { changes, cursor, collections: [setup.collection] };
+  }
+
+  /**
+   * Sends the pending push until it is answered, the same each time, and books what was accepted. `isNew` says that
+   * it was never sent before.
+   */
+  async #send(isNew: boolean): Promise<PushAnswer> {
+    const { patience } = this.#replica;
+    const journal = await this.#replica.journal();
+    for (let first = isNew; ; ) {
+      try {
+        return await patience.run("push", () => {
+          const isFirst = first;
+          first = false;
+          return this.#replica.sending(() => this.#request(isFirst));
+        });
+      } catch (error) {
+        if (!(error instanceof ResyncRequired)) throw error;
+        // Its bases are of another history. It may have been applied in what both share, so its number stays.
+        const { seq, changes } = journal.pending as PushBody;
+        const baseless = changes.map((change) => (change.base_rev ? { ...change, base_rev: 0 } : change));
+        await journal.amend({ changes: baseless, ...(seq !== undefined && { seq }) });
+        this.#replica.breakHistory();
+      }
+    }
+  }
+
+  async #request(isFirst: boolean): Promise<PushAnswer> {
+    const replica = this.#replica;
+    const journal = await replica.journal();
+    const client = await replica.client();
+    const pending = journal.pending as PushBody;
+    const answer = await client.push(pending, { signal: replica.patience.signal });
+    if (answer.duplicate && isFirst) {
+      // A number that was never used was used: somebody else has this name, as after a copy of the database.
+      await journal.rename();
+      return this.#request(false);
+    }
+    await this.#book(pending, answer);
+    if (pending.cursor !== undefined && epochOf(pending.cursor) !== epochOf(answer.cursor)) replica.breakHistory();
+    else if (replica.cursor !== undefined) replica.cursor = answer.cursor;
+    return answer;
+  }
+
+  /** Notes what the server has now, and which inserts it must not be told once more. */
+  async #book(pending: PushBody, answer: PushAnswer): Promise<void> {
+    const { bases, books, setup } = this.#replica;
+    const accepted: Doc<T>[] = [];
+    const spent: string[] = [];
+    answer.results.forEach((result, at) => {
+      const change = pending.changes[at]!;
+      const sent = setup.records.toDocument({ id: change.id, deleted: change.deleted === true, data: change.data });
+      if (result.status === "applied" || result.status === "unchanged") {
+        accepted.push(sent);
+        bases.set(change.id, { rev: result.rev, state: sent });
+      } else if (result.status === "conflict") {
+        bases.set(change.id, { rev: result.record.rev, state: setup.records.toDocument(result.record) });
+        // It may have been applied the first time, and deleted since.
+        if (answer.duplicate && change.base_rev == null) spent.push(change.id);
+      }
+    });
+    await books.book(accepted);
+    await (await this.#replica.journal()).end(spent);
+  }
+
+  /** Whether an edit in conflict was made on what the server has: then only its revision was not known. */
+  async #isOnlyOlder({ id }: Edit<T>): Promise<boolean> {
+    const { bases, books, setup } = this.#replica;
+    const assumed = (await books.assumed([id])).get(id);
+    const seen = bases.get(id);
+    if (!assumed || !seen || !setup.records.same(assumed, seen.state)) return false;
+    return !(seen.state._deleted && (await this.#replica.journal()).isSpent(id));
+  }
+
+  async #settle(edit: Edit<T>, result: PushResult, conflicts: Map<string, Doc<T>>): Promise<void> {
+    if (result.status === "rejected") return this.#refuse(edit, result.problem, conflicts);
+    if (result.status !== "conflict") return;
+    const { records } = this.#replica.setup;
+    const server = records.toDocument(result.record, edit.state);
+    await this.#report({ reason: "conflict", id: edit.id, document: edit.state, server });
+    conflicts.set(edit.id, server);
+  }
+
+  /** RxDB knows no error of one row: what is refused is a conflict with what was there before. */
+  async #refuse(edit: Edit<T>, problem: { code: string; detail: string }, conflicts: Map<string, Doc<T>>): Promise<void> {
+    const { records } = this.#replica.setup;
+    const server = edit.assumed ?? records.toDocument({ id: edit.id, deleted: true }, edit.state);
+    await this.#report({ reason: "rejected", id: edit.id, document: edit.state, server, problem });
+    conflicts.set(edit.id, server);
+  }
+
+  async #report(conflict: Conflict<T>): Promise<void> {
+    await this.#replica.setup.onConflict(conflict);
+  }
+}
+
+/** Batches under the size of a request. */
+function bySize<T>(edits: Edit<T>[]): Edit<T>[][] {
+  const batches: Edit<T>[][] = [];
+  let room = 0;
+  for (const edit of edits) {
+    const size = JSON.stringify(edit.change).length;
+    if (size > room || !batches.length) {
+      batches.push([]);
+      room = REQUEST_CHARS;
+    }
+    batches.at(-1)!.push(edit);
+    room -= size;
+  }
+  return batches;
+}
