@@ -8,7 +8,6 @@
 import {
   getAssumedMasterState,
   getChangedDocumentsSince,
-  getHeightOfRevision,
   getLastCheckpointDoc,
   getMetaWriteRow,
   type RxDocumentData,
@@ -66,17 +65,6 @@ export class Bookkeeping<T> {
   }
 
   /**
-   * Whether a stored document came from the server, and whether it is still as it came. RxDB writes a page's documents
-   * and then what it assumes of them; killed in between, or looked at in between, it takes them for edits of the user,
-   * and would push back what may be deleted on the server by now. The mark that its pull leaves tells.
-   */
-  async origin(stored: RxDocumentData<T>): Promise<"here" | "edited" | "server"> {
-    const mark = (stored._meta as { o?: { hash: string; _rev: number } }).o;
-    if (!mark || mark.hash !== (await this.#identifier())) return "here";
-    return mark._rev === getHeightOfRevision(stored._rev) ? "server" : "edited";
-  }
-
-  /**
    * Notes that the server has these states. RxDB does so only after all the batches of a push have returned, and skips,
    * for good, the newer edit of another device that is pulled in between. Once it is noted here, RxDB's own note
    * fails on the storage's revision, which it ignores.
@@ -94,14 +82,13 @@ export class Bookkeeping<T> {
     await internal.input.metaInstance.bulkWrite(rows, "strandline-push");
   }
 
-  /** The cursor up to which everything is stored here. */
+  /** The cursor up to which everything is stored here, as it was left on disk. */
   async cursor(): Promise<string | undefined> {
     return (await getLastCheckpointDoc<T, Checkpoint>(this.internal, "down"))?.cursor;
   }
 
-  #hash: Promise<string> | undefined;
-  #identifier(): Promise<string> {
-    const { hashFunction, identifier } = this.internal.input;
-    return (this.#hash ??= hashFunction(identifier));
+  /** Whether everything up to a cursor is stored here: RxDB stores pages in the background. */
+  hasStored(cursor: string | undefined): boolean {
+    return (this.internal.lastCheckpointDoc.down?.checkpointData as Checkpoint | undefined)?.cursor === cursor;
   }
 }

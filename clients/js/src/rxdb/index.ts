@@ -7,12 +7,12 @@
 
 import type { ReplicationOptions, RxCollection, WithDeleted } from "rxdb";
 import { replicateRxCollection, type RxReplicationState } from "rxdb/plugins/replication";
-import { map } from "rxjs";
+import { filter, map } from "rxjs";
 import type { ClientOptions } from "../transport.js";
 import { Puller } from "./pull.js";
 import { Pusher } from "./push.js";
 import { Records } from "./records.js";
-import { Replica } from "./replica.js";
+import { Replica, type Setup } from "./replica.js";
 import { feed } from "./stream.js";
 
 /** What RxDB keeps of where a replica is. */
@@ -92,10 +92,14 @@ export function replicateStrandline<T>(
   if (collection.schema.jsonSchema.attachments) throw new TypeError("attachments are not replicated");
 
   const listening = feed(client, name);
-  const replica: Replica<T> = new Replica(
-    { client, collection: name, records: new Records(collection.schema.primaryPath as string), onConflict: onConflict ?? (() => {}) },
-    () => replication,
-  );
+  const setup: Setup<T> = {
+    client,
+    collection: name,
+    records: new Records(collection.schema.primaryPath as string),
+    onConflict: onConflict ?? (() => {}),
+    onPushed: listening.wake,
+  };
+  const replica: Replica<T> = new Replica(setup, () => replication);
   const puller = new Puller(replica);
   const pusher = new Pusher(replica);
   const { patience } = replica;
@@ -109,8 +113,11 @@ export function replicateStrandline<T>(
       handler: (checkpoint, size) =>
         patience.guard("pull", { documents: [], checkpoint }, () => puller.pull(checkpoint, size)),
       stream$: listening.changes.pipe(
+        // One that was asked for and has not begun will see what there is by then.
+        filter(() => !replica.announced),
         map(() => {
           replica.announced = true;
+          patience.wake();
           return "RESYNC" as const;
         }),
       ),
@@ -120,6 +127,11 @@ export function replicateStrandline<T>(
       handler: (rows) => patience.guard("push", [], () => pusher.push(rows)),
     },
   } as ReplicationOptions<T, Checkpoint>);
-  replication.onCancel.push(() => patience.end());
+  const online = () => patience.wake();
+  globalThis.addEventListener?.("online", online);
+  replication.onCancel.push(() => {
+    globalThis.removeEventListener?.("online", online);
+    patience.end();
+  });
   return replication;
 }

@@ -33,12 +33,14 @@ export class Puller<T> {
   async pull(checkpoint: Checkpoint | undefined, size: number): Promise<Batch<T>> {
     const replica = this.#replica;
     replica.announced = false;
-    await replica.journal();
+    const { arrivals } = await replica.session();
     const from = checkpoint?.cursor;
     const since = this.#further?.from === from ? (this.#further?.to ?? from) : from;
     const batch = await this.#batch(since, from, size);
     if (batch.checkpoint) {
       replica.cursor = batch.checkpoint.cursor;
+      const live = batch.documents.filter((document) => !document._deleted);
+      await arrivals.expect(live.map((document) => replica.setup.records.id(document)), replica.books.hasStored(from));
       if (!batch.documents.length) this.#further = { from, to: batch.checkpoint.cursor };
     }
     return batch;
@@ -128,9 +130,8 @@ export class Puller<T> {
   /** Waits until everything up to a checkpoint is stored. False if there was nothing to wait for. */
   async #stored(from: string | undefined): Promise<boolean> {
     const { books, patience } = this.#replica;
-    const stored = () => (books.internal.lastCheckpointDoc.down?.checkpointData as Checkpoint | undefined)?.cursor === from;
-    if (stored()) return false;
-    for (const end = Date.now() + STORED_MS; !stored() && Date.now() < end; patience.check()) {
+    if (books.hasStored(from)) return false;
+    for (const end = Date.now() + STORED_MS; !books.hasStored(from) && Date.now() < end; patience.check()) {
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }
     return true;

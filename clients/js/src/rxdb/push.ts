@@ -46,7 +46,7 @@ export class Pusher<T> {
 
   async #push(rows: Row<T>[]): Promise<Doc<T>[]> {
     const { patience, setup } = this.#replica;
-    const journal = await this.#replica.journal();
+    const { journal } = await this.#replica.session();
     patience.check();
     // Whatever was left without an answer comes first: what is pushed now may be made on it.
     if (journal.pending) await this.#send(false);
@@ -68,33 +68,33 @@ export class Pusher<T> {
 
   /** What there is to push of these documents, with the base of each. */
   async #edits(states: Doc<T>[], conflicts: Map<string, Doc<T>>): Promise<Edit<T>[]> {
-    const { bases, books, setup } = this.#replica;
+    const { books, setup } = this.#replica;
     const { collection, records } = setup;
-    const journal = await this.#replica.journal();
-    const ids = states.map((state) => records.id(state));
     // What RxDB hands over as assumed may be older than what is booked by now.
-    const [assumed, local] = [await books.assumed(ids), await books.local(ids)];
+    const assumed = await books.assumed(states.map((state) => records.id(state)));
     const edits: Edit<T>[] = [];
     for (const state of states) {
       const id = records.id(state);
       const before = assumed.get(id);
-      const stored = local.get(id);
       if (before && records.same(before, state)) continue;
-      const origin = stored ? await books.origin(stored) : "here";
-      if (origin === "server" && records.same(books.state(stored!), state)) continue;
-      let base: number | null = null;
-      if (before) base = bases.of(id, before);
-      // Not to be called new: a deletion, an edit of what came from the server, an insert that was called so before.
-      else if (state._deleted || origin === "edited") base = 0;
-      if (base === null && journal.isSpent(id)) base = 0;
+      const base_rev = await this.#base(id, state, before);
       const change: PushChange = state._deleted
-        ? { collection, id, base_rev: base, deleted: true }
-        : { collection, id, base_rev: base, data: records.toData(state) };
+        ? { collection, id, base_rev, deleted: true }
+        : { collection, id, base_rev, data: records.toData(state) };
       const edit = { id, state, change, assumed: before };
       if (isValidId(id)) edits.push(edit);
       else await this.#refuse(edit, { code: "invalid_request", detail: "the server takes no such id" }, conflicts);
     }
     return edits;
+  }
+
+  /** What an edit was made on; null: nothing. 0 is no record's revision: the server has to say what it has. */
+  async #base(id: string, state: Doc<T>, assumed: Doc<T> | undefined): Promise<number | null> {
+    const { journal, arrivals } = await this.#replica.session();
+    const base = assumed ? this.#replica.bases.of(id, assumed) : null;
+    // Not to be called new: a deletion, what has come from the server, what was called new before.
+    const isNew = !state._deleted && (assumed || !arrivals.has(id)) && !journal.isSpent(id);
+    return base ?? (isNew ? null : 0);
   }
 
   /** Sends edits in as few requests as their size allows, and gives each one's result. */
@@ -106,7 +106,7 @@ export class Pusher<T> {
 
   /** Where the server refuses a push as a whole, the edit that is at fault is found by halves: it must not block the rest. */
   async #sendOrSplit(edits: Edit<T>[]): Promise<[Edit<T>, PushResult][]> {
-    const journal = await this.#replica.journal();
+    const { journal } = await this.#replica.session();
     const changes = edits.map((edit) => edit.change);
     try {
       await journal.begin(this.#body(changes));
@@ -138,7 +138,7 @@ export class Pusher<T> {
    */
   async #send(isNew: boolean): Promise<PushAnswer> {
     const { patience } = this.#replica;
-    const journal = await this.#replica.journal();
+    const { journal } = await this.#replica.session();
     for (let first = isNew; ; ) {
       try {
         return await patience.run("push", () => {
@@ -159,7 +159,7 @@ export class Pusher<T> {
 
   async #request(isFirst: boolean): Promise<PushAnswer> {
     const replica = this.#replica;
-    const journal = await replica.journal();
+    const { journal } = await replica.session();
     const client = await replica.client();
     const pending = journal.pending as PushBody;
     const answer = await client.push(pending, { signal: replica.patience.signal });
@@ -169,6 +169,7 @@ export class Pusher<T> {
       return this.#request(false);
     }
     await this.#book(pending, answer);
+    replica.setup.onPushed();
     if (pending.cursor !== undefined && epochOf(pending.cursor) !== epochOf(answer.cursor)) replica.breakHistory();
     else if (replica.cursor !== undefined) replica.cursor = answer.cursor;
     return answer;
@@ -192,7 +193,7 @@ export class Pusher<T> {
       }
     });
     await books.book(accepted);
-    await (await this.#replica.journal()).end(spent);
+    await (await this.#replica.session()).journal.end(spent);
   }
 
   /** Whether an edit in conflict was made on what the server has: then only its revision was not known. */
@@ -201,7 +202,7 @@ export class Pusher<T> {
     const assumed = (await books.assumed([id])).get(id);
     const seen = bases.get(id);
     if (!assumed || !seen || !setup.records.same(assumed, seen.state)) return false;
-    return !(seen.state._deleted && (await this.#replica.journal()).isSpent(id));
+    return !(seen.state._deleted && (await this.#replica.session()).journal.isSpent(id));
   }
 
   async #settle(edit: Edit<T>, result: PushResult, conflicts: Map<string, Doc<T>>): Promise<void> {

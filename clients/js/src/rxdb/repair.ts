@@ -115,7 +115,7 @@ async function ghosts<T>(replica: Replica<T>, { ids, head }: Comparison<T>): Pro
   return found;
 }
 
-/** The documents that are live here and came from the server or were accepted by it: not those that were only made here. */
+/** The documents that are live here and, as RxDB knows, were so on the server: not those that were only made here. */
 async function* heldBatches<T>({ books, setup }: Replica<T>): AsyncGenerator<Doc<T>[]> {
   for await (const batch of books.all()) {
     const live = batch.filter((stored) => !stored._deleted);
@@ -124,7 +124,7 @@ async function* heldBatches<T>({ books, setup }: Replica<T>): AsyncGenerator<Doc
     for (const stored of live) {
       const state = books.state(stored);
       const before = assumed.get(setup.records.id(state));
-      if (before ? !before._deleted : (await books.origin(stored)) !== "here") held.push(state);
+      if (before && !before._deleted) held.push(state);
     }
     yield held;
   }

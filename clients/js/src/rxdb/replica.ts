@@ -3,6 +3,7 @@
 import type { RxReplicationState } from "rxdb/plugins/replication";
 import { StrandlineClient } from "../index.js";
 import type { ClientOptions } from "../transport.js";
+import { Arrivals } from "./arrivals.js";
 import { Bases } from "./bases.js";
 import { Bookkeeping } from "./bookkeeping.js";
 import type { Checkpoint, Conflict } from "./index.js";
@@ -18,6 +19,8 @@ export interface Setup<T> {
   collection: string;
   records: Records<T>;
   onConflict: (conflict: Conflict<T>) => void | Promise<void>;
+  /** The server has answered a push: a feed that waits for the space to be there need not wait. */
+  onPushed: () => void;
 }
 
 export class Replica<T> {
@@ -38,8 +41,9 @@ export class Replica<T> {
   announced = false;
 
   readonly #replication: () => RxReplicationState<T, Checkpoint>;
-  #session: Promise<Journal<T>> | undefined;
+  #session: Promise<{ journal: Journal<T>; arrivals: Arrivals<T> }> | undefined;
   #client: StrandlineClient | undefined;
+  #name: string | undefined;
   #sending: Promise<unknown> = Promise.resolve();
 
   constructor(setup: Setup<T>, replication: () => RxReplicationState<T, Checkpoint>) {
@@ -50,22 +54,22 @@ export class Replica<T> {
     this.patience = new Patience(replication);
   }
 
-  /** The journal, once what the last session left has been read. */
-  journal(): Promise<Journal<T>> {
+  /** What is noted on disk, once what the last session left has been read. */
+  session(): Promise<{ journal: Journal<T>; arrivals: Arrivals<T> }> {
     return (this.#session ??= (async () => {
       this.cursor = await this.books.cursor();
-      return Journal.open(this.books, this.setup.client.name ?? "rxdb");
+      const journal = await Journal.open(this.books, this.setup.client.name ?? "rxdb");
+      return { journal, arrivals: await Arrivals.open(this.books) };
     })());
   }
 
   /** The client, under the name that the journal has at the moment. */
   async client(): Promise<StrandlineClient> {
-    const { name } = await this.journal();
+    const { name } = (await this.session()).journal;
     if (this.#client && this.#name === name) return this.#client;
     this.#name = name;
     return (this.#client = new StrandlineClient({ ...this.setup.client, name }));
   }
-  #name: string | undefined;
 
   /** Runs the sending of a push, from its request to when its answer is booked. */
   async sending<R>(send: () => Promise<R>): Promise<R> {
