@@ -1,42 +1,12 @@
 /** RxDB through a network that fails: lost answers, overtaken pages, restarts in the worst moment. */
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
+import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
-import { FaultProxy, isPull, isPush } from "./bench/proxy.ts";
-import { Server } from "./bench/server.ts";
-import { Device, type DeviceOptions, titlesOf } from "./rxdb/device.ts";
+import { isPull, isPush } from "./bench/proxy.ts";
+import type { Device } from "./rxdb/device.ts";
+import { Stage, until } from "./rxdb/stage.ts";
 
-let server: Server;
-let proxy: FaultProxy;
-let spaces = 0;
-let space: string;
-const open: Device[] = [];
-
-before(async () => {
-  server = await Server.start();
-  proxy = await FaultProxy.start(server);
-});
-afterEach(async () => {
-  proxy.calm();
-  for (const device of open.splice(0)) await device.close();
-  proxy.forget();
-});
-after(async () => {
-  await proxy.close();
-  await server.close();
-});
-
-/** Devices of a space of their own, that hold the record `x`. */
-async function devices(count: number, options: Partial<DeviceOptions> = {}): Promise<Device[]> {
-  space = `space-${++spaces}`;
-  await server.put(space, "todos", "x", { title: "one" });
-  for (let at = 0; at < count; at++) {
-    const device = await Device.start({ url: proxy.url, space, ...options });
-    open.push(device);
-    await device.equals(server);
-  }
-  return open.slice(-count);
-}
+const stage = Stage.set();
 
 /** The device comes to its end in this moment: what is under way is lost. */
 async function killed(device: Device): Promise<void> {
@@ -44,86 +14,86 @@ async function killed(device: Device): Promise<void> {
 }
 
 test("two devices edit offline and come back", async () => {
-  const [a, b] = (await devices(2)) as [Device, Device];
-  proxy.offline = true;
+  const [a, b] = await stage.twoDevices("x");
+  stage.proxy.offline = true;
   await a.put("a", "from a");
   await b.put("b", "from b");
   await a.edit("x", "from a");
   await b.edit("x", "from b");
   await pause(50);
-  proxy.offline = false;
-  await Promise.all([a.equals(server), b.equals(server)]);
-  await Promise.all([a.equals(server), b.equals(server)]);
-  const { x, ...others } = await titlesOf(server, space);
+  stage.proxy.offline = false;
+  await Promise.all([a.equals(stage.server), b.equals(stage.server)]);
+  await Promise.all([a.equals(stage.server), b.equals(stage.server)]);
+  const { x, ...others } = await stage.titles();
   assert.deepEqual(others, { a: "from a", b: "from b" });
   assert.deepEqual([...a.conflicts, ...b.conflicts].map(({ document }) => document.title), [x === "from a" ? "from b" : "from a"]);
 });
 
 test("a push whose answer was lost happens once", async () => {
-  const [a] = (await devices(1)) as [Device];
-  proxy.dropAnswer(isPush);
+  const a = await stage.deviceWith(["x"]);
+  stage.proxy.dropAnswer(isPush);
   await a.put("y", "new");
-  await a.equals(server);
-  assert.deepEqual(proxy.requests.filter(isPush).map((push) => JSON.parse(push.body).seq), [1, 1]);
+  await a.equals(stage.server);
+  assert.deepEqual(stage.proxy.requests.filter(isPush).map((push) => JSON.parse(push.body).seq), [1, 1]);
   assert.deepEqual(a.conflicts, []);
 });
 
 test("an insert whose answer was lost does not rise again after it was deleted and forgotten", async () => {
-  const [a] = (await devices(1)) as [Device];
-  proxy.dropAnswer(isPush);
-  const again = proxy.holdRequest(isPush);
+  const a = await stage.deviceWith(["x"]);
+  stage.proxy.dropAnswer(isPush);
+  const again = stage.proxy.holdRequest(isPush);
   const putting = a.put("y", "new");
   await again.arrived;
   await putting;
-  await server.delete(space, "todos", "y");
-  await server.purge(space);
+  await stage.server.delete(stage.space, "todos", "y");
+  await stage.server.purge(stage.space);
   again.release();
-  await a.equals(server);
-  assert.deepEqual(await titlesOf(server, space), { x: "one" });
+  await a.equals(stage.server);
+  assert.deepEqual(await stage.titles(), { x: "x" });
   assert.deepEqual(a.conflicts.map(({ id }) => id), ["y"]);
 });
 
 test("nor when the device was restarted in between", async () => {
-  const [a] = (await devices(1)) as [Device];
-  const lost = proxy.holdAnswer(isPush);
+  const a = await stage.deviceWith(["x"]);
+  const lost = stage.proxy.holdAnswer(isPush);
   await a.put("y", "new");
   await lost.arrived;
   await killed(a);
   lost.release();
-  await server.delete(space, "todos", "y");
-  await server.purge(space);
+  await stage.server.delete(stage.space, "todos", "y");
+  await stage.server.purge(stage.space);
   await a.open();
-  await a.equals(server);
-  assert.deepEqual(await titlesOf(server, space), { x: "one" });
+  await a.equals(stage.server);
+  assert.deepEqual(await stage.titles(), { x: "x" });
   assert.deepEqual(a.conflicts.map(({ id }) => id), ["y"]);
   await a.put("y", "made anew, knowingly");
-  await a.equals(server);
-  assert.equal((await titlesOf(server, space))["y"], "made anew, knowingly");
+  await a.equals(stage.server);
+  assert.equal((await stage.titles())["y"], "made anew, knowingly");
 });
 
 test("nor when what is pushed after the restart has other edits before it", async () => {
-  const [a] = (await devices(1, { pushBatchSize: 1 })) as [Device];
-  const lost = proxy.holdAnswer((request) => isPush(request) && request.body.includes('"y"'));
+  const a = await stage.deviceWith(["x"], { pushBatchSize: 1 });
+  const lost = stage.proxy.holdAnswer((request) => isPush(request) && request.body.includes('"y"'));
   await a.put("y", "new");
   await lost.arrived;
   await killed(a);
   lost.release();
-  await server.delete(space, "todos", "y");
-  await server.purge(space);
+  await stage.server.delete(stage.space, "todos", "y");
+  await stage.server.purge(stage.space);
   await a.openOffline();
   await a.edit("x", "edited");
   await a.close();
-  proxy.answer(isPush, 503);
+  stage.proxy.answer(isPush, 503);
   await a.open();
   await pause(30);
   await a.restart();
-  await a.equals(server);
-  assert.deepEqual(await titlesOf(server, space), { x: "edited" });
+  await a.equals(stage.server);
+  assert.deepEqual(await stage.titles(), { x: "edited" });
 });
 
 test("an edit of what was pushed without an answer is made on it", async () => {
-  const [a] = (await devices(1)) as [Device];
-  const lost = proxy.holdAnswer(isPush);
+  const a = await stage.deviceWith(["x"]);
+  const lost = stage.proxy.holdAnswer(isPush);
   await a.put("y", "first");
   await lost.arrived;
   await killed(a);
@@ -132,78 +102,78 @@ test("an edit of what was pushed without an answer is made on it", async () => {
   await a.edit("y", "second");
   await a.close();
   await a.open();
-  await a.equals(server);
-  assert.equal((await titlesOf(server, space))["y"], "second");
+  await a.equals(stage.server);
+  assert.equal((await stage.titles())["y"], "second");
   assert.deepEqual(a.conflicts, []);
 });
 
 test("the first edit after a restart is no conflict", async () => {
-  const [a] = (await devices(1)) as [Device];
+  const a = await stage.deviceWith(["x"]);
   await a.restart();
   await a.edit("x", "two");
-  await a.equals(server);
-  assert.equal((await titlesOf(server, space))["x"], "two");
+  await a.equals(stage.server);
+  assert.equal((await stage.titles())["x"], "two");
   assert.deepEqual(a.conflicts, []);
 });
 
 test("an edit after a restart does not overwrite what was edited elsewhere, even if RxDB skipped it", async () => {
-  const [a] = (await devices(1)) as [Device];
+  const a = await stage.deviceWith(["x"]);
   await a.close();
   await a.openOffline();
   await a.edit("x", "from here");
-  await server.put(space, "todos", "x", { title: "from there" });
-  await server.put(space, "todos", "z", { title: "so that there is a checkpoint" });
+  await stage.server.put(stage.space, "todos", "x", { title: "from there" });
+  await stage.server.put(stage.space, "todos", "z", { title: "so that there is a checkpoint" });
   // The page comes first, and the document in it is skipped, as it has an edit.
-  proxy.unavailable(isPush, 60);
+  stage.proxy.unavailable(isPush, 60);
   a.replicate();
   await a.replication.startPromise;
   await a.replication.internalReplicationState!.streamQueue.down;
   await killed(a);
   await a.open();
-  await a.equals(server);
-  assert.equal((await titlesOf(server, space))["x"], "from there");
+  await a.equals(stage.server);
+  assert.equal((await stage.titles())["x"], "from there");
   assert.deepEqual(a.conflicts.map(({ document }) => document.title), ["from here"]);
 });
 
 test("an edit from elsewhere on top of ours is not skipped when it is pulled before our answer", async () => {
-  const [a] = (await devices(1)) as [Device];
-  const answer = proxy.holdAnswer(isPush);
+  const a = await stage.deviceWith(["x"]);
+  const answer = stage.proxy.holdAnswer(isPush);
   // RxDB delays the pulls of events while it pushes, but not one that has begun.
-  const pull = proxy.holdRequest(isPull);
+  const pull = stage.proxy.holdRequest(isPull);
   a.replication.reSync();
   await pull.arrived;
   await a.edit("x", "from here");
   await answer.arrived;
-  await server.put(space, "todos", "x", { title: "on top of it" });
+  await stage.server.put(stage.space, "todos", "x", { title: "on top of it" });
   pull.release();
   await pause(50);
   answer.release();
-  await a.equals(server);
+  await a.equals(stage.server);
   assert.deepEqual(await a.titles(), { x: "on top of it" });
   assert.deepEqual(a.conflicts, []);
 });
 
 test("a page that was read before an own push does not bring back what it replaced", async () => {
-  const [a] = (await devices(1)) as [Device];
+  const a = await stage.deviceWith(["x"]);
   await a.edit("x", "two");
-  await a.equals(server);
+  await a.equals(stage.server);
   await a.edit("x", "three");
   await a.replication.awaitInSync();
   const seen: string[] = [];
   const subscription = a.todos.findOne("x").$.subscribe((document) => void seen.push(document!.title));
-  const page = proxy.holdAnswer(isPull);
+  const page = stage.proxy.holdAnswer(isPull);
   a.replication.reSync();
   await page.arrived;
   await a.edit("x", "four");
   await pause(100);
   page.release();
-  await a.equals(server);
+  await a.equals(stage.server);
   subscription.unsubscribe();
   assert.deepEqual(seen, ["three", "four"]);
 });
 
 test("a deletion that is pulled before its document is stored deletes it", async () => {
-  const [a] = (await devices(1)) as [Device];
+  const a = await stage.deviceWith(["x"]);
   const { forkInstance } = a.replication.internalReplicationState!.input;
   const write = forkInstance.bulkWrite.bind(forkInstance);
   // A slow disk.
@@ -212,58 +182,58 @@ test("a deletion that is pulled before its document is stored deletes it", async
     return write(rows, context);
   };
   await a.replication.pause();
-  await server.put(space, "todos", "y", { title: "soon gone" });
-  await server.put(space, "todos", "z", { title: "stays" });
+  await stage.server.put(stage.space, "todos", "y", { title: "soon gone" });
+  await stage.server.put(stage.space, "todos", "z", { title: "stays" });
   await a.replication.start();
-  const second = proxy.holdRequest((request) => isPull(request) && request.path.includes("limit=1&"));
+  const second = stage.proxy.holdRequest((request) => isPull(request) && request.path.includes("limit=1&"));
   second.release();
   await a.sync();
-  await server.delete(space, "todos", "y");
-  await a.equals(server);
+  await stage.server.delete(stage.space, "todos", "y");
+  await a.equals(stage.server);
   assert.deepEqual(Object.keys(await a.titles()), ["x", "z"]);
 });
 
 test("an unavailable server is asked again when it says so", async () => {
-  const [a] = (await devices(1)) as [Device];
-  proxy.unavailable(isPush, 1);
-  proxy.forget();
+  const a = await stage.deviceWith(["x"]);
+  stage.proxy.unavailable(isPush, 1);
+  stage.proxy.forget();
   const start = Date.now();
   await a.put("y", "new");
-  await a.equals(server);
+  await a.equals(stage.server);
   assert.ok(Date.now() - start >= 1000);
-  assert.deepEqual(proxy.requests.filter(isPush).map(({ status }) => status), [503, 200]);
+  assert.deepEqual(stage.proxy.requests.filter(isPush).map(({ status }) => status), [503, 200]);
 });
 
 test("a server that was killed and comes back is found", async () => {
-  const [a] = (await devices(1)) as [Device];
-  await server.kill();
+  const a = await stage.deviceWith(["x"]);
+  await stage.server.kill();
   await a.put("y", "new");
   await pause(50);
-  await server.restart();
-  await a.equals(server);
+  await stage.server.restart();
+  await a.equals(stage.server);
 });
 
 for (const status of [401, 403]) {
   test(`a token that is answered with ${status} ends the replication, and what was not pushed stays`, async () => {
-    const [a] = (await devices(1)) as [Device];
-    proxy.answer(isPush, status);
+    const a = await stage.deviceWith(["x"]);
+    stage.proxy.answer(isPush, status);
     const ended = new Promise<void>((resolve) => a.replication.canceled$.subscribe((canceled) => canceled && resolve()));
     await a.put("y", "new");
     await ended;
     assert.match(JSON.stringify(a.errors), new RegExp(`"message":"${status} `));
-    proxy.forget();
+    stage.proxy.forget();
     await pause(100);
-    assert.equal(proxy.requests.length, 0);
+    assert.equal(stage.proxy.requests.length, 0);
     await a.restart();
-    await a.equals(server);
-    assert.equal((await titlesOf(server, space))["y"], "new");
+    await a.equals(stage.server);
+    assert.equal((await stage.titles())["y"], "new");
   });
 }
 
 test("a pause in the middle of a push loses nothing", async () => {
-  const [a] = (await devices(1)) as [Device];
-  await server.put(space, "todos", "x", { title: "from there" });
-  const answer = proxy.holdAnswer(isPush);
+  const a = await stage.deviceWith(["x"]);
+  await stage.server.put(stage.space, "todos", "x", { title: "from there" });
+  const answer = stage.proxy.holdAnswer(isPush);
   await a.todos.bulkUpsert([
     { id: "x", title: "from here" },
     { id: "y", title: "new" },
@@ -273,31 +243,29 @@ test("a pause in the middle of a push loses nothing", async () => {
   answer.release();
   await pause(50);
   await a.replication.start();
-  await a.equals(server);
-  assert.deepEqual(await titlesOf(server, space), { x: "from there", y: "new" });
+  await a.equals(stage.server);
+  assert.deepEqual(await stage.titles(), { x: "from there", y: "new" });
   assert.ok(a.conflicts.some(({ document }) => document.title === "from here"));
 });
 
 test("a device that pushed and was restarted before its first pull ended keeps nothing that was deleted meanwhile", async () => {
-  space = `space-${++spaces}`;
-  await server.put(space, "todos", "x", { title: "one" });
-  for (let n = 0; n < 20; n++) proxy.answer(isPull, 503);
-  const a = await Device.start({ url: proxy.url, space });
-  open.push(a);
+  await stage.newSpace("x");
+  for (let n = 0; n < 20; n++) stage.proxy.answer(isPull, 503);
+  const a = await stage.device();
   await a.put("y", "new");
-  while ((await server.records(space, "todos")).size < 2) await pause(10);
+  await until(async () => "y" in (await stage.titles()), "it is pushed");
   await pause(20);
   await killed(a);
-  proxy.calm();
-  await server.delete(space, "todos", "y");
-  await server.purge(space);
+  stage.proxy.calm();
+  await stage.server.delete(stage.space, "todos", "y");
+  await stage.server.purge(stage.space);
   await a.open();
-  await a.equals(server);
-  assert.deepEqual(await a.titles(), { x: "one" });
+  await a.equals(stage.server);
+  assert.deepEqual(await a.titles(), { x: "x" });
 });
 
 test("what was stored from the server when the device was killed is not pushed back", async () => {
-  const [a] = (await devices(1)) as [Device];
+  const a = await stage.deviceWith(["x"]);
   const { metaInstance } = a.replication.internalReplicationState!.input;
   // Killed after the documents of a page were written, before RxDB noted that the server has them.
   const write = metaInstance.bulkWrite.bind(metaInstance);
@@ -305,46 +273,46 @@ test("what was stored from the server when the device was killed is not pushed b
     context === "replication-down-write-meta" || context === "replication-set-checkpoint"
       ? { error: [] }
       : write(rows, context);
-  await server.put(space, "todos", "y", { title: "soon gone" });
-  await server.put(space, "todos", "x", { title: "two" });
-  while ((await a.titles())["y"] === undefined) await pause(10);
+  await stage.server.put(stage.space, "todos", "y", { title: "soon gone" });
+  await stage.server.put(stage.space, "todos", "x", { title: "two" });
+  await until(async () => "y" in (await a.titles()), "it is stored");
   await killed(a);
-  await server.delete(space, "todos", "y");
-  await server.put(space, "todos", "x", { title: "three" });
-  await server.purge(space);
+  await stage.server.delete(stage.space, "todos", "y");
+  await stage.server.put(stage.space, "todos", "x", { title: "three" });
+  await stage.server.purge(stage.space);
   await a.open();
-  await a.equals(server);
-  assert.deepEqual(await titlesOf(server, space), { x: "three" });
+  await a.equals(stage.server);
+  assert.deepEqual(await stage.titles(), { x: "three" });
 });
 
 test("a copy of the database takes a name of its own", async () => {
-  const [a] = (await devices(1)) as [Device];
+  const a = await stage.deviceWith(["x"]);
   await a.put("y", "one");
-  await a.equals(server);
-  const name = proxy.requests.find(isPush)!.headers["strandline-client"] as string;
-  await fetch(`${server.url}/v1/spaces/${space}/push`, {
+  await a.equals(stage.server);
+  const name = stage.proxy.requests.find(isPush)!.headers["strandline-client"] as string;
+  await fetch(`${stage.server.url}/v1/spaces/${stage.space}/push`, {
     method: "POST",
     headers: { "Content-Type": "application/json", "Strandline-Client": name },
     body: JSON.stringify({ changes: [], seq: 100 }),
   });
-  proxy.forget();
+  stage.proxy.forget();
   await a.edit("y", "two");
-  await a.equals(server);
+  await a.equals(stage.server);
   assert.deepEqual(a.conflicts, []);
-  assert.equal((await titlesOf(server, space))["y"], "two");
-  const names = proxy.requests.filter(isPush).map((push) => push.headers["strandline-client"]);
+  assert.equal((await stage.titles())["y"], "two");
+  const names = stage.proxy.requests.filter(isPush).map((push) => push.headers["strandline-client"]);
   assert.equal(names[0], name);
   assert.notEqual(names[1], name);
 });
 
 test("a name and its numbers outlive a restart", async () => {
-  const [a] = (await devices(1, { name: "kitchen" })) as [Device];
+  const a = await stage.deviceWith(["x"], { name: "kitchen" });
   await a.put("y", "one");
-  await a.equals(server);
+  await a.equals(stage.server);
   await a.restart();
   await a.put("z", "one");
-  await a.equals(server);
-  const pushes = proxy.requests.filter(isPush);
+  await a.equals(stage.server);
+  const pushes = stage.proxy.requests.filter(isPush);
   assert.deepEqual(pushes.map((push) => JSON.parse(push.body).seq), [1, 2]);
   assert.match(pushes[0]!.headers["strandline-client"] as string, /^kitchen-/);
   assert.equal(pushes[1]!.headers["strandline-client"], pushes[0]!.headers["strandline-client"]);

@@ -1,7 +1,7 @@
 /** Push: edits that RxDB hands over, judged by the server, and what it did not take given back as conflicts. */
 
 import { ResyncRequired, StrandlineError } from "../index.js";
-import type { PushAnswer, PushBody, PushChange, PushResult } from "../types.js";
+import type { PushAnswer, PushBody, PushChange, PushResult, ServerRecord } from "../types.js";
 import type { Conflict } from "./index.js";
 import { type Doc, isValidId } from "./records.js";
 import { epochOf, type Replica } from "./replica.js";
@@ -23,8 +23,8 @@ interface Edit<T> {
 /** Characters of data in one request, unless one record alone has more. The server takes 16 MiB, and 1 MiB a record. */
 const REQUEST_CHARS = 4 * 1024 * 1024;
 
-/** How often an edit is sent that the server finds to be made on an older state than it is. */
-const ROUNDS = 3;
+/** How often an edit is sent whose base is not known; a repair may make the second one forgotten too. */
+const ROUNDS = 5;
 
 export class Pusher<T> {
   readonly #replica: Replica<T>;
@@ -57,7 +57,8 @@ export class Pusher<T> {
       const edits = await this.#edits(states, conflicts);
       const again: Doc<T>[] = [];
       for (const [edit, result] of await this.#sendAll(edits)) {
-        if (result.status === "conflict" && round < ROUNDS && (await this.#isOnlyOlder(edit))) again.push(edit.state);
+        const isOlder = result.status === "conflict" && (await this.#isOnlyOlder(edit, result.record));
+        if (isOlder && round < ROUNDS) again.push(edit.state);
         else await this.#settle(edit, result, conflicts);
       }
       states = again;
@@ -180,16 +181,19 @@ export class Pusher<T> {
     const { bases, books, setup } = this.#replica;
     const accepted: Doc<T>[] = [];
     const spent: string[] = [];
+    // A deletion is booked with its body: without it RxDB would take it for another state than the one that is stored.
+    const bodies = await books.local(pending.changes.filter((change) => change.deleted).map(({ id }) => id));
     answer.results.forEach((result, at) => {
-      const change = pending.changes[at]!;
-      const sent = setup.records.toDocument({ id: change.id, deleted: change.deleted === true, data: change.data });
+      const { id, base_rev, deleted = false, data } = pending.changes[at]!;
+      const body = bodies.get(id);
+      const sent = setup.records.toDocument({ id, deleted, data }, body && books.state(body));
       if (result.status === "applied" || result.status === "unchanged") {
         accepted.push(sent);
-        bases.set(change.id, { rev: result.rev, state: sent });
+        bases.set(id, { rev: result.rev, state: sent });
       } else if (result.status === "conflict") {
-        bases.set(change.id, { rev: result.record.rev, state: setup.records.toDocument(result.record) });
+        bases.set(id, { rev: result.record.rev, state: setup.records.toDocument(result.record) });
         // It may have been applied the first time, and deleted since.
-        if (answer.duplicate && change.base_rev == null) spent.push(change.id);
+        if (answer.duplicate && base_rev == null) spent.push(id);
       }
     });
     await books.book(accepted);
@@ -197,12 +201,13 @@ export class Pusher<T> {
   }
 
   /** Whether an edit in conflict was made on what the server has: then only its revision was not known. */
-  async #isOnlyOlder({ id }: Edit<T>): Promise<boolean> {
-    const { bases, books, setup } = this.#replica;
+  async #isOnlyOlder({ id }: Edit<T>, record: ServerRecord): Promise<boolean> {
+    const { books, setup } = this.#replica;
+    const { journal } = await this.#replica.session();
+    // Read anew: RxDB may have stored by now what the user saw when making the edit.
     const assumed = (await books.assumed([id])).get(id);
-    const seen = bases.get(id);
-    if (!assumed || !seen || !setup.records.same(assumed, seen.state)) return false;
-    return !(seen.state._deleted && (await this.#replica.session()).journal.isSpent(id));
+    if (!assumed || (record.deleted && journal.isSpent(id))) return false;
+    return setup.records.same(assumed, setup.records.toDocument(record));
   }
 
   async #settle(edit: Edit<T>, result: PushResult, conflicts: Map<string, Doc<T>>): Promise<void> {

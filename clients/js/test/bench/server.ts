@@ -119,9 +119,10 @@ export class Server {
     await this.push(space, { collection, id, base_rev: '*', deleted: true });
   }
 
-  /** The live records of a collection by id: what every replica of it has to equal in the end. */
+  /** The live records of a collection by id: what every replica has to equal in the end. No space has none. */
   async records(space: string, collection: string): Promise<Map<string, Record<string, unknown>>> {
     const live = new Map<string, Record<string, unknown>>();
+    if ((await fetch(`${this.url}/v1/spaces/${space}`)).status === 404) return live;
     let query = `?collections=${collection}&limit=10000`;
     for (;;) {
       const page = await this.call('GET', `/v1/spaces/${space}/changes${query}`);

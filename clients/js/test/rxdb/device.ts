@@ -72,7 +72,7 @@ export class Device {
 
   /** Closes the database; what it holds stays for `open`. */
   async close(): Promise<void> {
-    await this.database.close();
+    if (!this.database.closed) await this.database.close();
   }
 
   async restart(): Promise<void> {
