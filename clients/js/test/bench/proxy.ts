@@ -14,6 +14,7 @@ import {
 } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo, Socket } from 'node:net';
+import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 
 /** A request as the proxy saw it. `status` is missing while there is no answer, or when none was let through. */
 export interface SeenRequest {
@@ -22,6 +23,8 @@ export interface SeenRequest {
   readonly headers: IncomingMessage['headers'];
   readonly body: string;
   status?: number;
+  /** What the server answered to a push, whether or not it was let through: what it did is in there. */
+  answer?: string;
 }
 
 /** Says which requests a fault is for. */
@@ -192,11 +195,14 @@ export class FaultProxy {
     }
 
     const answer = await this.#forward(request, body, response);
-    if (fault?.kind === 'drop-answer' || fault?.kind === 'hold-answer') {
+    if (isPush(seen) || fault?.kind === 'drop-answer' || fault?.kind === 'hold-answer') {
       const whole = await read(answer);
-      if (fault.kind === 'drop-answer') return void request.socket.destroy();
-      fault.arrived(seen);
-      await fault.released;
+      if (isPush(seen)) seen.answer = decoded(whole, answer.headers['content-encoding']);
+      if (fault?.kind === 'drop-answer') return void request.socket.destroy();
+      if (fault?.kind === 'hold-answer') {
+        fault.arrived(seen);
+        await fault.released;
+      }
       seen.status = answer.statusCode ?? 0;
       this.bytes.down += whole.length;
       response.writeHead(seen.status, answer.headers);
@@ -230,6 +236,12 @@ async function read(stream: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of stream) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks);
+}
+
+function decoded(body: Buffer, encoding: string | undefined): string {
+  if (encoding === 'gzip') return gunzipSync(body).toString();
+  if (encoding === 'br') return brotliDecompressSync(body).toString();
+  return body.toString();
 }
 
 const CODES: Record<number, string> = {
