@@ -18,9 +18,15 @@ interface Entry {
   seq: number;
   /** The push that has no answer yet. */
   pending?: PushBody | undefined;
-  /** Inserts of which the server had more than one copy: it must not be told once more that they are new. */
-  spent: string[];
+  spent: Spent;
 }
+
+/**
+ * Documents that the server has refused to bring into being, so that it must not be asked to once more: they may have
+ * been there, and deleted since. `new` ones RxDB never knew on the server, and they are settled when it does; the
+ * others were made again after a deletion.
+ */
+type Spent = Record<string, "new" | "again">;
 
 export class Journal<T> {
   readonly #note: Note<T, Entry>;
@@ -31,7 +37,7 @@ export class Journal<T> {
   private constructor(note: Note<T, Entry>, prefix: string) {
     this.#note = note;
     this.#prefix = prefix;
-    this.#entry = note.value ?? { name: newName(prefix), seq: 0, spent: [] };
+    this.#entry = note.value ?? { name: newName(prefix), seq: 0, spent: {} };
   }
 
   /** Reads what the last session left. `prefix` begins the names that are drawn. */
@@ -58,9 +64,9 @@ export class Journal<T> {
     await this.#write({ ...this.#entry, pending });
   }
 
-  /** The pending push was answered; `spent` are inserts that must not be sent as such again. */
-  async end(spent: string[] = []): Promise<void> {
-    await this.#write({ ...this.#entry, pending: undefined, spent: [...this.#entry.spent, ...spent] });
+  /** The pending push was answered. */
+  async end(spent: Spent = {}): Promise<void> {
+    await this.#write({ ...this.#entry, pending: undefined, spent: { ...this.#entry.spent, ...spent } });
   }
 
   /** Goes on under another name, with the pending push as its first: somebody else uses this one. */
@@ -69,13 +75,24 @@ export class Journal<T> {
     await this.#write({ ...this.#entry, name: newName(this.#prefix), seq: 1, pending });
   }
 
-  isSpent(id: string): boolean {
-    return this.#entry.spent.includes(id);
+  /** Whether the server must not be asked to bring this into being. `isKnown` says that RxDB knows it on the server. */
+  isSpent(id: string, isKnown: boolean): boolean {
+    if (isKnown && this.#entry.spent[id] === "new") this.#clear(id);
+    return id in this.#entry.spent;
   }
 
-  /** What became of it is settled: a later document of this id is another one. Noted with the next push. */
-  settle(id: string): void {
-    if (this.isSpent(id)) this.#entry = { ...this.#entry, spent: this.#entry.spent.filter((spent) => spent !== id) };
+  /**
+   * An edit of this document was accepted, or handed to RxDB as a conflict. RxDB may find it edited once more and leave
+   * the conflict to the next push: so what it never knew on the server stays noted until it does.
+   */
+  settle(id: string, accepted: boolean): void {
+    if (accepted || this.#entry.spent[id] === "again") this.#clear(id);
+  }
+
+  /** Is on disk with the next push. */
+  #clear(id: string): void {
+    const { [id]: _, ...spent } = this.#entry.spent;
+    this.#entry = { ...this.#entry, spent };
   }
 
   async #write(entry: Entry): Promise<void> {

@@ -45,7 +45,7 @@ export class Pusher<T> {
   }
 
   async #push(rows: Row<T>[]): Promise<Doc<T>[]> {
-    const { patience, setup } = this.#replica;
+    const { patience } = this.#replica;
     const { journal } = await this.#replica.session();
     patience.check();
     // Whatever was left without an answer comes first: what is pushed now may be made on it.
@@ -63,7 +63,7 @@ export class Pusher<T> {
       }
       states = again;
     }
-    for (const id of rows.map((row) => setup.records.id(row.newDocumentState))) journal.settle(id);
+    for (const id of conflicts.keys()) journal.settle(id, false);
     return [...conflicts.values()];
   }
 
@@ -92,10 +92,10 @@ export class Pusher<T> {
   /** What an edit was made on; null: nothing. 0 is no record's revision: the server has to say what it has. */
   async #base(id: string, state: Doc<T>, assumed: Doc<T> | undefined): Promise<number | null> {
     const { journal, arrivals } = await this.#replica.session();
-    const base = assumed ? this.#replica.bases.of(id, assumed) : null;
-    // Not to be called new: a deletion, what has come from the server, what was called new before.
-    const isNew = !state._deleted && (assumed || !arrivals.has(id)) && !journal.isSpent(id);
-    return base ?? (isNew ? null : 0);
+    if (journal.isSpent(id, assumed !== undefined)) return 0;
+    if (assumed) return this.#replica.bases.of(id, assumed) ?? (state._deleted ? 0 : null);
+    // Not to be called new: a deletion, and what has come from the server.
+    return state._deleted || arrivals.has(id) ? 0 : null;
   }
 
   /** Sends edits in as few requests as their size allows, and gives each one's result. */
@@ -179,8 +179,11 @@ export class Pusher<T> {
   /** Notes what the server has now, and which inserts it must not be told once more. */
   async #book(pending: PushBody, answer: PushAnswer): Promise<void> {
     const { bases, books, setup } = this.#replica;
+    const { journal } = await this.#replica.session();
+    const ids = pending.changes.map(({ id }) => id);
+    const assumed = await books.assumed(ids);
     const accepted: Doc<T>[] = [];
-    const spent: string[] = [];
+    const spent: Record<string, "new" | "again"> = {};
     // A deletion is booked with its body: without it RxDB would take it for another state than the one that is stored.
     const bodies = await books.local(pending.changes.filter((change) => change.deleted).map(({ id }) => id));
     answer.results.forEach((result, at) => {
@@ -189,15 +192,17 @@ export class Pusher<T> {
       const sent = setup.records.toDocument({ id, deleted, data }, body && books.state(body));
       if (result.status === "applied" || result.status === "unchanged") {
         accepted.push(sent);
+        journal.settle(id, true);
         bases.set(id, { rev: result.rev, state: sent });
       } else if (result.status === "conflict") {
         bases.set(id, { rev: result.record.rev, state: setup.records.toDocument(result.record) });
         // It may have been applied the first time, and deleted since.
-        if (answer.duplicate && base_rev == null) spent.push(id);
+        const mayHaveBeen = base_rev == null || (answer.duplicate && result.record.deleted);
+        if (mayHaveBeen && !deleted) spent[id] = assumed.has(id) ? "again" : "new";
       }
     });
     await books.book(accepted);
-    await (await this.#replica.session()).journal.end(spent);
+    await journal.end(spent);
   }
 
   /** Whether an edit in conflict was made on what the server has: then only its revision was not known. */
@@ -206,7 +211,7 @@ export class Pusher<T> {
     const { journal } = await this.#replica.session();
     // Read anew: RxDB may have stored by now what the user saw when making the edit.
     const assumed = (await books.assumed([id])).get(id);
-    if (!assumed || (record.deleted && journal.isSpent(id))) return false;
+    if (!assumed || (record.deleted && journal.isSpent(id, true))) return false;
     return setup.records.same(assumed, setup.records.toDocument(record));
   }
 
