@@ -195,7 +195,10 @@ for (let seed = first; seed <= last; seed++) {
       await run.judge();
     } catch (error) {
       console.log(`seed ${seed}:\n${run.log.join("\n")}`);
-      for (const device of run.devices) console.log(JSON.stringify(device.conflicts), JSON.stringify(device.errors).slice(0, 2000));
+      for (const device of run.devices) console.log("listed:", JSON.stringify(device.conflicts));
+      for (const { headers, body, answer } of stage.proxy.requests.filter(isPush)) {
+        console.log(headers["strandline-client"], body, "->", answer);
+      }
       throw error;
     }
   });

@@ -15,11 +15,16 @@ import {
   writeDocToDocState,
 } from "rxdb";
 import type { RxReplicationState } from "rxdb/plugins/replication";
+import { sleep } from "../index.js";
 import type { Checkpoint } from "./index.js";
 import type { Doc, Records } from "./records.js";
 
 /** Documents read at a time where all are. */
 const BATCH = 500;
+
+/** How long to wait for pages that are being stored, at the most, and how often to look. A page may never be. */
+const STORED_MS = 30_000;
+const LOOK_MS = 20;
 
 export class Bookkeeping<T> {
   readonly #replication: () => RxReplicationState<T, Checkpoint>;
@@ -90,5 +95,10 @@ export class Bookkeeping<T> {
   /** Whether everything up to a cursor is stored here: RxDB stores pages in the background. */
   hasStored(cursor: string | undefined): boolean {
     return (this.internal.lastCheckpointDoc.down?.checkpointData as Checkpoint | undefined)?.cursor === cursor;
+  }
+
+  /** Waits until everything up to a cursor is stored here. */
+  async untilStored(cursor: string | undefined, signal: AbortSignal): Promise<void> {
+    for (const end = Date.now() + STORED_MS; !this.hasStored(cursor) && Date.now() < end; ) await sleep(LOOK_MS, signal);
   }
 }

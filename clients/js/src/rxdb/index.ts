@@ -89,6 +89,7 @@ export function replicateStrandline<T>(
   if (!/^[a-z0-9][a-z0-9_-]{0,62}$/.test(name)) {
     throw new TypeError(`the server takes no collection named ${name}: give another one as \`collection\``);
   }
+  if (prefix !== undefined && !/^[!-~]{1,100}$/.test(prefix)) throw new TypeError("a name is 1 to 100 visible ASCII characters");
   if (collection.schema.jsonSchema.attachments) throw new TypeError("attachments are not replicated");
 
   const listening = feed(client, name);

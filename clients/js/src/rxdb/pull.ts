@@ -13,9 +13,8 @@ export interface Batch<T> {
   checkpoint: Checkpoint | undefined;
 }
 
-/** How long to wait for earlier pages that are being stored, at the most, and how often to look. */
-const STORED_MS = 30_000;
-const LOOK_MS = 20;
+/** The largest page that the server gives. */
+const PAGE = 10_000;
 
 export class Puller<T> {
   readonly #replica: Replica<T>;
@@ -48,14 +47,14 @@ export class Puller<T> {
 
   async #batch(since: string | undefined, from: string | undefined, size: number): Promise<Batch<T>> {
     const replica = this.#replica;
-    if (replica.broken) return repair(replica);
+    if (replica.broken) return repair(replica, from);
     // An initial sync leaves tombstones out, so it is for who holds nothing. A client may hold something and have no
     // checkpoint: one that pushed, or was killed, before it ever stored one.
-    if (since === undefined && (await holdsAnything(replica))) return repair(replica);
+    if (since === undefined && (await holdsAnything(replica))) return repair(replica, from);
     try {
-      return (await this.#changes(since, from, size)) ?? (await repair(replica));
+      return (await this.#changes(since, from, size)) ?? (await repair(replica, from));
     } catch (error) {
-      if (error instanceof ResyncRequired) return repair(replica);
+      if (error instanceof ResyncRequired) return repair(replica, from);
       // A space that nobody has written to is not there yet, and a push will make it. With a cursor it was deleted, or
       // the token has lost it: nothing is thrown away for that.
       if (error instanceof StrandlineError && error.status === 404 && since === undefined) {
@@ -65,7 +64,7 @@ export class Puller<T> {
     }
   }
 
-  /** The changes since a cursor; null where history has changed behind it, even if the server can go on from there. */
+  /** The changes since a cursor; null where they do not tell all that has to go. */
   async #changes(since: string | undefined, from: string | undefined, size: number): Promise<Batch<T> | null> {
     const replica = this.#replica;
     const { collection } = replica.setup;
@@ -74,18 +73,21 @@ export class Puller<T> {
     let cursor = since;
     let more = true;
     while (more && documents.length < size) {
-      const limit = Math.max(1, size - changes.size);
+      const limit = Math.min(PAGE, Math.max(1, size - changes.size));
       const page = await replica.patience.run("pull", async () => {
         const client = await replica.client();
         const { signal } = replica.patience;
         return (await client.changes({ since: cursor, limit, collections: [collection], signal })) as Page;
       });
-      // Records that were pushed from here and lost in a restore may lie above a cursor that both histories share.
+      // The server can go on from a cursor that two histories share; but what was pushed from here may lie above it, and
+      // be lost in a restore.
       if (cursor !== undefined && epochOf(page.cursor) !== epochOf(cursor)) return null;
       for (const change of page.changes) changes.set(change.id, change);
       ({ cursor, has_more: more } = page);
       if (more && changes.size < size) continue;
       await replica.settled();
+      // What was pushed from here before the first page was read may have been deleted since, and is left out of it.
+      if (since === undefined && (await holdsAnything(replica))) return null;
       documents = await this.#documents(changes, from);
     }
     return { documents, checkpoint: { cursor: cursor as string } };
@@ -110,7 +112,7 @@ export class Puller<T> {
 
   /** The last states of records that were deleted, where there are any: their tombstones have no body of their own. */
   async #bodies(ids: string[], from: string | undefined): Promise<Map<string, Doc<T>>> {
-    const { bases, books } = this.#replica;
+    const { bases, books, patience } = this.#replica;
     const bodies = new Map<string, Doc<T>>();
     if (!ids.length) return bodies;
     for (const [id, stored] of await books.local(ids)) bodies.set(id, books.state(stored));
@@ -121,19 +123,10 @@ export class Puller<T> {
       if (seen) bodies.set(id, seen.state);
     }
     const unknown = missing.filter((id) => !bodies.has(id));
-    if (unknown.length && (await this.#stored(from))) {
+    if (unknown.length && !books.hasStored(from)) {
+      await books.untilStored(from, patience.signal);
       for (const [id, stored] of await books.local(unknown)) bodies.set(id, books.state(stored));
     }
     return bodies;
-  }
-
-  /** Waits until everything up to a checkpoint is stored. False if there was nothing to wait for. */
-  async #stored(from: string | undefined): Promise<boolean> {
-    const { books, patience } = this.#replica;
-    if (books.hasStored(from)) return false;
-    for (const end = Date.now() + STORED_MS; !books.hasStored(from) && Date.now() < end; patience.check()) {
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-    }
-    return true;
   }
 }

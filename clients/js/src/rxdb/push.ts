@@ -22,6 +22,8 @@ interface Edit<T> {
 
 /** Characters of data in one request, unless one record alone has more. The server takes 16 MiB, and 1 MiB a record. */
 const REQUEST_CHARS = 4 * 1024 * 1024;
+/** Changes in one request, as many as the server takes. */
+const REQUEST_CHANGES = 10_000;
 
 /** How often an edit is sent whose base is not known; a repair may make the second one forgotten too. */
 const ROUNDS = 5;
@@ -45,39 +47,49 @@ export class Pusher<T> {
   }
 
   async #push(rows: Row<T>[]): Promise<Doc<T>[]> {
-    const { patience } = this.#replica;
+    const { patience, setup } = this.#replica;
     const { journal } = await this.#replica.session();
     patience.check();
     // Whatever was left without an answer comes first: what is pushed now may be made on it.
     if (journal.pending) await this.#send(false);
 
     const conflicts = new Map<string, Doc<T>>();
-    let states = rows.map((row) => row.newDocumentState);
-    for (let round = 1; states.length; round++) {
-      const edits = await this.#edits(states, conflicts);
-      const again: Doc<T>[] = [];
+    let asked = new Map(rows.map(({ newDocumentState }) => [setup.records.id(newDocumentState), newDocumentState]));
+    for (let round = 1; asked.size; round++) {
+      const edits = await this.#edits(asked, conflicts);
+      const again = new Map<string, Doc<T>>();
       for (const [edit, result] of await this.#sendAll(edits)) {
         const isOlder = result.status === "conflict" && (await this.#isOnlyOlder(edit, result.record));
-        if (isOlder && round < ROUNDS) again.push(edit.state);
+        if (isOlder && round < ROUNDS) again.set(edit.id, edit.state);
         else await this.#settle(edit, result, conflicts);
       }
-      states = again;
+      asked = again;
     }
     for (const id of conflicts.keys()) journal.settle(id, false);
     return [...conflicts.values()];
   }
 
-  /** What there is to push of these documents, with the base of each. */
-  async #edits(states: Doc<T>[], conflicts: Map<string, Doc<T>>): Promise<Edit<T>[]> {
+  /**
+   * What there is to push of the documents that RxDB asks about, with the base of each.
+   *
+   * The state that RxDB hands over is one that it read some time ago: a pull may have replaced it meanwhile, and then RxDB
+   * takes what the server had for an edit of what it has. So it is what is stored now that counts, read after what
+   * is assumed: a pull writes them the other way round.
+   */
+  async #edits(asked: Map<string, Doc<T>>, conflicts: Map<string, Doc<T>>): Promise<Edit<T>[]> {
     const { books, setup } = this.#replica;
     const { collection, records } = setup;
-    // What RxDB hands over as assumed may be older than what is booked by now.
-    const assumed = await books.assumed(states.map((state) => records.id(state)));
+    const ids = [...asked.keys()];
+    const assumed = await books.assumed(ids);
+    const local = await books.local(ids);
     const edits: Edit<T>[] = [];
-    for (const state of states) {
-      const id = records.id(state);
+    const overtaken: Doc<T>[] = [];
+    for (const [id, state] of [...local].map(([id, stored]) => [id, books.state(stored)] as const)) {
       const before = assumed.get(id);
-      if (before && records.same(before, state)) continue;
+      if (before && records.same(before, state)) {
+        if (!records.same(before, asked.get(id)!)) overtaken.push(before);
+        continue;
+      }
       const base_rev = await this.#base(id, state, before);
       const change: PushChange = state._deleted
         ? { collection, id, base_rev, deleted: true }
@@ -86,6 +98,8 @@ export class Pusher<T> {
       if (isValidId(id)) edits.push(edit);
       else await this.#refuse(edit, { code: "invalid_request", detail: "the server takes no such id" }, conflicts);
     }
+    // Booked once more, so that RxDB does not book the states that were not pushed.
+    await books.book(overtaken);
     return edits;
   }
 
@@ -171,8 +185,10 @@ export class Pusher<T> {
     }
     await this.#book(pending, answer);
     replica.setup.onPushed();
-    if (pending.cursor !== undefined && epochOf(pending.cursor) !== epochOf(answer.cursor)) replica.breakHistory();
-    else if (replica.cursor !== undefined) replica.cursor = answer.cursor;
+    // Without a cursor in the push, the answer's is not one that this replica has earned.
+    if (pending.cursor === undefined) return answer;
+    if (epochOf(pending.cursor) !== epochOf(answer.cursor)) replica.breakHistory();
+    else replica.cursor = answer.cursor;
     return answer;
   }
 
@@ -240,10 +256,10 @@ export class Pusher<T> {
 /** Batches under the size of a request. */
 function bySize<T>(edits: Edit<T>[]): Edit<T>[][] {
   const batches: Edit<T>[][] = [];
-  let room = 0;
+  let room = -1;
   for (const edit of edits) {
     const size = JSON.stringify(edit.change).length;
-    if (size > room || !batches.length) {
+    if (size > room || batches.at(-1)?.length === REQUEST_CHANGES) {
       batches.push([]);
       room = REQUEST_CHARS;
     }

@@ -23,16 +23,23 @@ interface Comparison<T> {
   cursor: string;
   /** The head as of which it was made. */
   head: number;
-  ids: Set<string>;
   /** The records that are not as they are assumed to be. */
   different: Map<string, Doc<T>>;
   /** One that is. */
   same: Doc<T> | undefined;
+  /** The ids of those that are not there. */
+  missing: Set<string>;
 }
 
-/** Brings what is held to what the server has. Edits that were not pushed stay: the server will judge them by their base. */
-export async function repair<T>(replica: Replica<T>): Promise<Batch<T>> {
+/**
+ * Brings what is held to what the server has, where RxDB has pulled up to `from`. Edits that were not pushed stay: the
+ * server will judge them by their base.
+ */
+export async function repair<T>(replica: Replica<T>, from: string | undefined): Promise<Batch<T>> {
+  // A page that is being stored would come after the look at what is held, and its ghosts would stay.
+  await replica.books.untilStored(from, replica.patience.signal);
   await replica.settled();
+  replica.broken = false;
   replica.bases.forget();
   replica.cursor = undefined;
   const comparison = await compare(replica);
@@ -40,20 +47,22 @@ export async function repair<T>(replica: Replica<T>): Promise<Batch<T>> {
   const documents = [...comparison.different.values(), ...(await ghosts(replica, comparison))];
   // RxDB stores a checkpoint only beside a document, even if there is nothing new about it.
   if (!documents.length && comparison.same) documents.push(comparison.same);
-  replica.broken = false;
   return { documents, checkpoint: { cursor: comparison.cursor } };
 }
 
 /** Whether anything is held that came from the server or was accepted by it. */
 export async function holdsAnything<T>(replica: Replica<T>): Promise<boolean> {
-  for await (const held of heldBatches(replica)) if (held.length) return true;
+  for await (const held of heldIds(replica)) if (held.length) return true;
   return false;
 }
 
 async function compare<T>(replica: Replica<T>): Promise<Comparison<T>> {
+  // What is held is looked up first: what is pushed from here while the server is read is not missing from there.
+  const held = new Set<string>();
+  for await (const ids of heldIds(replica)) for (const id of ids) held.add(id);
   for (;;) {
     try {
-      return await readAll(replica);
+      return await readAll(replica, held);
     } catch (error) {
       // A purge has overtaken the reading, or history broke once more.
       if (!(error instanceof ResyncRequired)) throw error;
@@ -62,10 +71,10 @@ async function compare<T>(replica: Replica<T>): Promise<Comparison<T>> {
 }
 
 /** An initial sync that only compares: each page against what RxDB assumes of its records. */
-async function readAll<T>(replica: Replica<T>): Promise<Comparison<T>> {
+async function readAll<T>(replica: Replica<T>, held: Set<string>): Promise<Comparison<T>> {
   const { bases, books, patience, setup } = replica;
   const { collection, records } = setup;
-  const comparison: Comparison<T> = { cursor: "", head: 0, ids: new Set(), different: new Map(), same: undefined };
+  const comparison: Comparison<T> = { cursor: "", head: 0, different: new Map(), same: undefined, missing: new Set(held) };
   let since: string | undefined;
   for (let more = true; more; ) {
     const { changes, cursor, has_more, head } = await patience.run("pull", async () => {
@@ -76,9 +85,9 @@ async function readAll<T>(replica: Replica<T>): Promise<Comparison<T>> {
     for (const change of changes) {
       // The same record again is a newer version of it; a deletion that happened since the beginning makes a ghost.
       comparison.different.delete(change.id);
-      comparison.ids.delete(change.id);
+      if (change.deleted && held.has(change.id)) comparison.missing.add(change.id);
       if (change.deleted) continue;
-      comparison.ids.add(change.id);
+      comparison.missing.delete(change.id);
       // What was pushed since is newer than the page.
       if (change.rev < (bases.get(change.id)?.rev ?? 0)) continue;
       const state = records.toDocument(change);
@@ -99,33 +108,18 @@ async function readAll<T>(replica: Replica<T>): Promise<Comparison<T>> {
  * they are not pushed. Where the user has edited such a document, RxDB leaves it alone, pushes the edit, and gets a
  * conflict with nothing: so it is listed before it goes.
  */
-async function ghosts<T>(replica: Replica<T>, { ids, head }: Comparison<T>): Promise<Doc<T>[]> {
-  const { bases, setup } = replica;
-  const { records } = setup;
-  const found: Doc<T>[] = [];
-  for await (const held of heldBatches(replica)) {
-    for (const document of held) {
-      const id = records.id(document);
-      // Pushed from here after the comparison was made.
-      if (ids.has(id) || (bases.get(id)?.rev ?? 0) > head) continue;
-      const deleted = records.toDocument({ id, deleted: true }, document);
-      found.push(deleted);
-    }
-  }
-  return found;
+async function ghosts<T>({ bases, books, setup }: Replica<T>, { missing, head }: Comparison<T>): Promise<Doc<T>[]> {
+  // Made anew from here since, in the knowledge that it is gone.
+  const gone = [...missing].filter((id) => (bases.get(id)?.rev ?? 0) <= head);
+  const stored = await books.local(gone);
+  return [...stored].map(([id, document]) => setup.records.toDocument({ id, deleted: true }, books.state(document)));
 }
 
-/** The documents that are live here and, as RxDB knows, were so on the server: not those that were only made here. */
-async function* heldBatches<T>({ books, setup }: Replica<T>): AsyncGenerator<Doc<T>[]> {
+/** The ids of what is live here and, as RxDB knows, was so on the server: not of what was only made here. */
+async function* heldIds<T>({ books, setup }: Replica<T>): AsyncGenerator<string[]> {
   for await (const batch of books.all()) {
-    const live = batch.filter((stored) => !stored._deleted);
-    const assumed = await books.assumed(live.map((stored) => setup.records.id(books.state(stored))));
-    const held: Doc<T>[] = [];
-    for (const stored of live) {
-      const state = books.state(stored);
-      const before = assumed.get(setup.records.id(state));
-      if (before && !before._deleted) held.push(state);
-    }
-    yield held;
+    const live = batch.filter((stored) => !stored._deleted).map((stored) => setup.records.id(books.state(stored)));
+    const assumed = await books.assumed(live);
+    yield live.filter((id) => assumed.get(id)?._deleted === false);
   }
 }

@@ -20,7 +20,9 @@ class Feed {
 
   constructor(options: ClientOptions) {
     this.options = options;
-    this.#client = new StrandlineClient(options);
+    // Without a name: it holds nothing that tombstones would have to be kept for.
+    const { name: _, ...anonymous } = options;
+    this.#client = new StrandlineClient(anonymous);
   }
 
   join(collection: string, listen: () => void): () => void {
