@@ -53,9 +53,8 @@ export class LiveUpdates {
       this.wake(true);
     };
     const shown = () => page.visibilityState === "visible" && this.wake(true);
-    globalThis.addEventListener?.("online", moved);
+    for (const event of ["online", "offline"]) globalThis.addEventListener?.(event, moved);
     page?.addEventListener("visibilitychange", shown);
-    this.#signal.addEventListener("abort", moved);
     try {
       for (let failures = 0; ; ) {
         this.#woken = false;
@@ -72,8 +71,9 @@ export class LiveUpdates {
         }
       }
     } finally {
-      globalThis.removeEventListener?.("online", moved);
+      for (const event of ["online", "offline"]) globalThis.removeEventListener?.(event, moved);
       page?.removeEventListener("visibilitychange", shown);
+      this.#feed?.abort();
     }
   }
 

@@ -74,16 +74,14 @@ export class OfflineSpace {
     const file = options.database ?? `strandline/${options.space}`;
     const collections = options.collections ? [...new Set(options.collections)].sort() : null;
     for (const name of collections ?? []) if (!isCollection(name)) throw new TypeError(`${name} is no name of a collection`);
-    const told: { committed?: (committed: Committed) => void } = {};
     const fresh = freshCopy(options.space, collections);
-    const store = new Store(options.indexedDB ?? indexedDB, file, fresh, (committed) => told.committed?.(committed));
+    const store = new Store(options.indexedDB ?? indexedDB, file, fresh);
     const copy = await store.read(async (tx) => tx.copy);
     if (copy.space !== fresh.space || String(copy.collections) !== String(collections)) {
       await store.close();
       throw new TypeError(`the database ${file} is a copy of ${copy.space}, collections ${copy.collections ?? "all"}`);
     }
     const space = new OfflineSpace(options, store, file, copy);
-    told.committed = (committed) => space.#committed(committed);
     // Nothing is written, but it counts what there is.
     await store.write(async () => {});
     return space;
@@ -91,6 +89,7 @@ export class OfflineSpace {
 
   private constructor(options: OfflineOptions, store: Store, file: string, copy: Copy) {
     this.#store = store;
+    store.committed = (committed) => this.#committed(committed);
     this.#collections = copy.collections;
     this.#client = new StrandlineClient({ ...options, name: copy.name });
     this.#tabs = new Tabs(`strandline:${file}`, ({ edited, asked, changed = [], status }) => {
@@ -292,6 +291,7 @@ function freshCopy(space: string, collections: string[] | null): Copy {
     count: 0,
     checksum: String(new Checksum()),
     remaining: null,
+    doubtful: [],
     sending: null,
   };
 }

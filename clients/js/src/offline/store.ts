@@ -54,6 +54,8 @@ export interface Copy {
   count: number;
   checksum: string;
   remaining: number[] | null;
+  /** Runs that were asked for since the manifest came, while nothing has said that its epoch was still the present one. */
+  doubtful: number[][];
   sending: { seq: number; cursor: string | null } | null;
 }
 
@@ -80,15 +82,15 @@ export class Store {
   readonly #factory: IDBFactory;
   readonly #file: string;
   #fresh: Copy | undefined;
-  readonly #committed: (committed: Committed) => void;
   #opened: Promise<IDBDatabase> | undefined;
+  /** Told of every transaction that wrote. */
+  committed: (committed: Committed) => void = () => {};
 
-  /** `fresh` is what a new copy begins with; `committed` is told of every transaction that wrote. */
-  constructor(factory: IDBFactory, file: string, fresh: Copy, committed: (committed: Committed) => void) {
+  /** `fresh` is what a new copy begins with. */
+  constructor(factory: IDBFactory, file: string, fresh: Copy) {
     this.#factory = factory;
     this.#file = file;
     this.#fresh = fresh;
-    this.#committed = committed;
   }
 
   /** One transaction that reads. */
@@ -102,7 +104,7 @@ export class Store {
       const result = await body(tx);
       return [result, await tx.finish()] as const;
     });
-    this.#committed(committed);
+    this.committed(committed);
     return result;
   }
 
