@@ -128,7 +128,10 @@ export function replicateStrandline<T>(
       handler: (rows) => patience.guard("push", [], () => pusher.push(rows)),
     },
   } as ReplicationOptions<T, Checkpoint>);
-  const online = () => patience.wake();
+  const online = () => {
+    patience.wake();
+    listening.wake();
+  };
   globalThis.addEventListener?.("online", online);
   replication.onCancel.push(() => {
     globalThis.removeEventListener?.("online", online);

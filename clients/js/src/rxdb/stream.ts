@@ -60,7 +60,7 @@ class Feed {
           failures = 0;
           this.#tell();
         };
-        for await (const page of this.#client.events({ since: "now", collections, signal, onOpen })) {
+        for await (const page of this.#client.connect({ since: "now", collections, signal, onOpen })) {
           if (page.changes.length) this.#tell(new Set(page.changes.map((change) => change.collection)));
         }
       } catch (error) {
