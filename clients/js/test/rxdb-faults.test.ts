@@ -317,3 +317,29 @@ test("a name and its numbers outlive a restart", async () => {
   assert.match(pushes[0]!.headers["strandline-client"] as string, /^kitchen-/);
   assert.equal(pushes[1]!.headers["strandline-client"], pushes[0]!.headers["strandline-client"]);
 });
+
+test("tabs that replicate side by side push under names of their own", async () => {
+  const a = await stage.deviceWith(["x"], { waitForLeadership: false });
+  const b = await a.tab();
+  try {
+    await Promise.all([a.put("a", "from a"), b.put("b", "from b")]);
+    await Promise.all([a.edit("x", "from a"), b.put("c", "from b")]);
+    await a.equals(stage.server);
+    await b.equals(stage.server);
+    assert.deepEqual(await stage.titles(), { a: "from a", b: "from b", c: "from b", x: "from a" });
+    assert.deepEqual([...a.conflicts, ...b.conflicts], []);
+  } finally {
+    await b.close();
+  }
+});
+
+test("a record that is larger than any request may be does not hold up the rest", async () => {
+  const a = await stage.deviceWith(["x"]);
+  await a.replication.pause();
+  await a.put("huge", "#".repeat(20 * 1024 * 1024));
+  await a.put("y", "small");
+  await a.replication.start();
+  await a.equals(stage.server);
+  assert.deepEqual(await stage.titles(), { x: "x", y: "small" });
+  assert.deepEqual(a.conflicts.map(({ id, problem }) => [id, problem?.code]), [["huge", "too_large"]]);
+});

@@ -26,6 +26,7 @@ const schema = {
 const storage = wrappedValidateAjvStorage({ storage: getRxStorageMemory() });
 
 let devices = 0;
+let openings = 0;
 
 export type DeviceOptions = Partial<StrandlineOptions<Todo>> & { url: string; space: string };
 
@@ -37,11 +38,19 @@ export class Device {
   conflicts: Conflict<Todo>[] = [];
   /** What was emitted on `error$`. */
   errors: unknown[] = [];
-  readonly #name = `device-${process.pid}-${++devices}`;
+  readonly #name: string;
   readonly #options: DeviceOptions;
 
-  private constructor(options: DeviceOptions) {
+  private constructor(options: DeviceOptions, name = `device-${process.pid}-${++devices}`) {
     this.#options = options;
+    this.#name = name;
+  }
+
+  /** Another tab: the same database, opened once more, and replicated without regard to who leads. */
+  async tab(): Promise<Device> {
+    const tab = new Device({ ...this.#options, waitForLeadership: false }, this.#name);
+    await tab.open();
+    return tab;
   }
 
   static async start(options: DeviceOptions): Promise<Device> {
@@ -52,7 +61,10 @@ export class Device {
 
   /** Opens the database without replicating. */
   async openOffline(): Promise<void> {
-    this.database = await createRxDatabase({ name: this.#name, storage, multiInstance: false, eventReduce: false });
+    // RxDB opens a database once in a process, by the name of its storage too.
+    const own = { ...storage, name: `${storage.name} ${++openings}` };
+    const multiInstance = this.#options.waitForLeadership !== undefined;
+    this.database = await createRxDatabase({ name: this.#name, storage: own, multiInstance, eventReduce: false });
     ({ todos: this.todos } = (await this.database.addCollections({ todos: { schema } })) as never);
   }
 
