@@ -7,7 +7,7 @@
 
 import type { ReplicationOptions, RxCollection, WithDeleted } from "rxdb";
 import { replicateRxCollection, type RxReplicationState } from "rxdb/plugins/replication";
-import { filter, map } from "rxjs";
+import { filter, map, tap } from "rxjs";
 import type { ClientOptions } from "../transport.js";
 import { Puller } from "./pull.js";
 import { Pusher } from "./push.js";
@@ -108,17 +108,18 @@ export function replicateStrandline<T>(
   const replication: RxReplicationState<T, Checkpoint> = replicateRxCollection<T, Checkpoint>({
     ...settings,
     collection,
-    replicationIdentifier: `strandline ${url} ${space} ${name}`,
+    // Without the address: a server that moves must not be told that everything here is new.
+    replicationIdentifier: `strandline ${space} ${name}`,
     pull: {
       batchSize: pullBatchSize,
       handler: (checkpoint, size) =>
         patience.guard("pull", { documents: [], checkpoint }, () => puller.pull(checkpoint, size)),
       stream$: listening.changes.pipe(
-        // One that was asked for and has not begun will see what there is by then.
+        tap(() => patience.wake()),
+        // A pull that was asked for and has not begun will see what there is by then.
         filter(() => !replica.announced),
         map(() => {
           replica.announced = true;
-          patience.wake();
           return "RESYNC" as const;
         }),
       ),

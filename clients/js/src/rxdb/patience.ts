@@ -47,13 +47,18 @@ export class Patience<T> {
         this.check();
         if (!isTransient(error)) throw error;
         this.#emit(direction, error);
-        // The alarm only shortens the pause.
-        await sleep(backoff(failures, (error as StrandlineError).retryAfter), this.#alarm.signal).catch(() => {});
-        this.check();
+        await this.#pause(failures, (error as StrandlineError).retryAfter);
         // RxDB knows what to do about a handler that fails while it is paused; not about one that returns.
         if (this.#replication().isPaused()) throw error;
       }
     }
+  }
+
+  /** Waits as long as the server asks for, and then for a time of its own choice, which ends early when somebody wakes it. */
+  async #pause(failures: number, retryAfter = 0): Promise<void> {
+    if (retryAfter) await sleep(retryAfter * 1000, this.signal);
+    await sleep(backoff(failures), this.#alarm.signal).catch(() => {});
+    this.check();
   }
 
   /** Throws `Stopped` once the replication was cancelled. */

@@ -48,9 +48,6 @@ export class Puller<T> {
   async #batch(since: string | undefined, from: string | undefined, size: number): Promise<Batch<T>> {
     const replica = this.#replica;
     if (replica.broken) return repair(replica, from);
-    // An initial sync leaves tombstones out, so it is for who holds nothing. A client may hold something and have no
-    // checkpoint: one that pushed, or was killed, before it ever stored one.
-    if (since === undefined && (await holdsAnything(replica))) return repair(replica, from);
     try {
       return (await this.#changes(since, from, size)) ?? (await repair(replica, from));
     } catch (error) {
@@ -86,7 +83,8 @@ export class Puller<T> {
       ({ cursor, has_more: more } = page);
       if (more && changes.size < size) continue;
       await replica.settled();
-      // What was pushed from here before the first page was read may have been deleted since, and is left out of it.
+      // An initial sync leaves tombstones out, so it is for who holds nothing. A client may hold something and have no
+      // checkpoint: one that pushed, this moment perhaps, or was killed, before it ever stored one.
       if (since === undefined && (await holdsAnything(replica))) return null;
       documents = await this.#documents(changes, from);
     }

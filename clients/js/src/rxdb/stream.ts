@@ -71,7 +71,9 @@ class Feed {
         if (!isTransient(error) && !(error instanceof StrandlineError && error.status === 404)) this.#tell();
       }
       this.#pause = new AbortController();
-      await sleep(backoff(failures, retryAfter), this.#pause.signal).catch(() => {});
+      // Only the pause that is this client's own choice can be shortened.
+      if (retryAfter) await sleep(retryAfter * 1000, signal).catch(() => {});
+      await sleep(backoff(failures), this.#pause.signal).catch(() => {});
     }
   }
 
@@ -82,15 +84,11 @@ class Feed {
 
 const feeds = new Set<Feed>();
 
-/** The feed of a space for those who reach it in the same way. */
-function feedOf(options: ClientOptions): Feed {
-  for (const feed of feeds) {
-    const { url, space, token, fetch } = feed.options;
-    if (url === options.url && space === options.space && token === options.token && fetch === options.fetch) return feed;
-  }
-  const made = new Feed(options);
-  feeds.add(made);
-  return made;
+/** The feed of a space for those who reach it in the same way, if there is one. */
+function feedOf({ url, space, token, fetch }: ClientOptions): Feed | undefined {
+  return [...feeds].find(
+    ({ options }) => options.url === url && options.space === space && options.token === token && options.fetch === fetch,
+  );
 }
 
 /**
@@ -98,8 +96,13 @@ function feedOf(options: ClientOptions): Feed {
  * opened, after it broke too, and at each change. `wake` makes a feed that is waiting to connect try at once.
  */
 export function feed(options: ClientOptions, collection: string): { changes: Observable<void>; wake: () => void } {
+  const join = (listen: () => void): (() => void) => {
+    const joined = feedOf(options) ?? new Feed(options);
+    feeds.add(joined);
+    return joined.join(collection, listen);
+  };
   return {
-    changes: new Observable((subscriber) => feedOf(options).join(collection, () => subscriber.next())),
-    wake: () => feedOf(options).wake(),
+    changes: new Observable((subscriber) => join(() => subscriber.next())),
+    wake: () => feedOf(options)?.wake(),
   };
 }
