@@ -175,3 +175,20 @@ test("a space that was deleted takes nothing away from the device", async () => 
   assert.deepEqual(await a.titles(), { x: "x" });
   assert.match(JSON.stringify(a.errors), /404 not_found/);
 });
+
+test("what is pushed, deleted and forgotten before a repair reads the server is a ghost too", async () => {
+  const a = await stage.deviceWith(["x", "ghost"]);
+  await a.close();
+  await stage.server.delete(stage.space, "todos", "ghost");
+  await stage.server.purge(stage.space);
+  const whole = stage.proxy.holdRequest(isWhole);
+  await a.open();
+  await whole.arrived;
+  await a.put("own", "own");
+  await until(async () => "own" in (await stage.titles()), "it is pushed");
+  await stage.server.delete(stage.space, "todos", "own");
+  await stage.server.purge(stage.space);
+  whole.release();
+  await a.equals(stage.server);
+  assert.deepEqual(await a.titles(), { x: "x" });
+});

@@ -27,8 +27,8 @@ interface Comparison<T> {
   different: Map<string, Doc<T>>;
   /** One that is. */
   same: Doc<T> | undefined;
-  /** The ids of those that are not there. */
-  missing: Set<string>;
+  /** The ids of all that are there. */
+  ids: Set<string>;
 }
 
 /**
@@ -36,7 +36,7 @@ interface Comparison<T> {
  * server will judge them by their base.
  */
 export async function repair<T>(replica: Replica<T>, from: string | undefined): Promise<Batch<T>> {
-  // A page that is being stored would come after the look at what is held, and its ghosts would stay.
+  // A page that is still being stored would come after the look at what is held, and its ghosts would stay.
   await replica.books.untilStored(from, replica.patience.signal);
   await replica.settled();
   replica.broken = false;
@@ -57,12 +57,9 @@ export async function holdsAnything<T>(replica: Replica<T>): Promise<boolean> {
 }
 
 async function compare<T>(replica: Replica<T>): Promise<Comparison<T>> {
-  // What is held is looked up first: what is pushed from here while the server is read is not missing from there.
-  const held = new Set<string>();
-  for await (const ids of heldIds(replica)) for (const id of ids) held.add(id);
   for (;;) {
     try {
-      return await readAll(replica, held);
+      return await readAll(replica);
     } catch (error) {
       // A purge has overtaken the reading, or history broke once more.
       if (!(error instanceof ResyncRequired)) throw error;
@@ -71,10 +68,10 @@ async function compare<T>(replica: Replica<T>): Promise<Comparison<T>> {
 }
 
 /** An initial sync that only compares: each page against what RxDB assumes of its records. */
-async function readAll<T>(replica: Replica<T>, held: Set<string>): Promise<Comparison<T>> {
+async function readAll<T>(replica: Replica<T>): Promise<Comparison<T>> {
   const { bases, books, patience, setup } = replica;
   const { collection, records } = setup;
-  const comparison: Comparison<T> = { cursor: "", head: 0, different: new Map(), same: undefined, missing: new Set(held) };
+  const comparison: Comparison<T> = { cursor: "", head: 0, different: new Map(), same: undefined, ids: new Set() };
   let since: string | undefined;
   for (let more = true; more; ) {
     const { changes, cursor, has_more, head } = await patience.run("pull", async () => {
@@ -85,9 +82,9 @@ async function readAll<T>(replica: Replica<T>, held: Set<string>): Promise<Compa
     for (const change of changes) {
       // The same record again is a newer version of it; a deletion that happened since the beginning makes a ghost.
       comparison.different.delete(change.id);
-      if (change.deleted && held.has(change.id)) comparison.missing.add(change.id);
+      comparison.ids.delete(change.id);
       if (change.deleted) continue;
-      comparison.missing.delete(change.id);
+      comparison.ids.add(change.id);
       // What was pushed since is newer than the page.
       if (change.rev < (bases.get(change.id)?.rev ?? 0)) continue;
       const state = records.toDocument(change);
@@ -108,11 +105,17 @@ async function readAll<T>(replica: Replica<T>, held: Set<string>): Promise<Compa
  * they are not pushed. Where the user has edited such a document, RxDB leaves it alone, pushes the edit, and gets a
  * conflict with nothing: so it is listed before it goes.
  */
-async function ghosts<T>({ bases, books, setup }: Replica<T>, { missing, head }: Comparison<T>): Promise<Doc<T>[]> {
-  // Made anew from here since, in the knowledge that it is gone.
-  const gone = [...missing].filter((id) => (bases.get(id)?.rev ?? 0) <= head);
-  const stored = await books.local(gone);
-  return [...stored].map(([id, document]) => setup.records.toDocument({ id, deleted: true }, books.state(document)));
+async function ghosts<T>(replica: Replica<T>, { ids, head }: Comparison<T>): Promise<Doc<T>[]> {
+  const { bases, books, setup } = replica;
+  const found: Doc<T>[] = [];
+  for await (const held of heldIds(replica)) {
+    // Not what was pushed from here after the server was read.
+    const gone = held.filter((id) => !ids.has(id) && (bases.get(id)?.rev ?? 0) <= head);
+    for (const [id, stored] of await books.local(gone)) {
+      found.push(setup.records.toDocument({ id, deleted: true }, books.state(stored)));
+    }
+  }
+  return found;
 }
 
 /** The ids of what is live here and, as RxDB knows, was so on the server: not of what was only made here. */
