@@ -156,6 +156,23 @@ test("many records come in small pages, while others are deleted", async () => {
   assert.deepEqual(a.errors, []);
 });
 
+test("a replication that is not live gets everything in one go, past pages of deletions of what it never had", async () => {
+  const a = await stage.deviceWith(["x"], { pullBatchSize: 5, live: false });
+  await a.close();
+  for (let n = 0; n < 12; n++) await stage.server.put(stage.space, "todos", `gone${n}`, { title: "soon gone" });
+  for (let n = 0; n < 12; n++) {
+    await stage.server.delete(stage.space, "todos", `gone${n}`);
+    await stage.server.put(stage.space, "todos", `new${n}`, { title: "new" });
+  }
+  await a.openOffline();
+  await a.edit("x", "edited");
+  a.replicate();
+  await a.replication.awaitInitialReplication();
+  assert.deepEqual(await a.titles(), await stage.titles());
+  assert.equal((await stage.titles())["x"], "edited");
+  assert.equal(Object.keys(await a.titles()).length, 13);
+});
+
 test("a record that the server does not take is listed and goes back; the rest passes", async () => {
   const a = await stage.deviceWith([]);
   await a.put("x", "small");
