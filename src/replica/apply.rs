@@ -150,10 +150,9 @@ pub(super) fn manifest(
             forget_above(connection, *shared_rev)?;
             forget_doubtful(connection, &state.doubtful()?)?;
         }
-        // Where the epoch was another one, that would have been the reason (§3).
-        Reason::Resync { .. } => {}
         Reason::Different if state.cursor.as_deref().and_then(epoch_of) != Some(&manifest.epoch) => return Ok(None),
-        Reason::Different => {}
+        // Where the epoch was another one, that would have been the 410's reason (§3).
+        Reason::Resync { .. } | Reason::Different => {}
     }
     state.set_doubtful(&Runs::default());
     forget_doubles(connection)?;
@@ -176,8 +175,8 @@ pub(super) fn manifest(
     }
     (state.whole, state.etag) = (false, None);
     state.save(connection)?;
-    let stale = records::table.filter(records::stale).count().get_result::<i64>(connection)?;
-    Ok(Some((missing.len(), u64::try_from(stale).unwrap_or(0))))
+    let dubious = records::table.filter(records::stale).count().get_result::<i64>(connection)?;
+    Ok(Some((missing.len(), u64::try_from(dubious).unwrap_or(0))))
 }
 
 /// Forgets the revisions that are of another history, and the bases of edits that are.

@@ -188,6 +188,7 @@ impl Replica {
     ///
     /// # Errors
     /// [`ReplicaError::NotAReplica`], [`ReplicaError::Local`].
+    #[expect(clippy::needless_pass_by_value, reason = "the same as for a new one")]
     pub fn open(path: &Path, options: Options) -> Result<Self, ReplicaError> {
         let not_one = || ReplicaError::NotAReplica(path.to_owned());
         if !is_replica(path) {

@@ -121,13 +121,12 @@ impl Book<'_> {
         match held {
             Some((old, false)) if rev.is_some_and(|rev| rev <= old) => return Ok(false),
             Some((old, false)) => self.state.toggle(old, -1),
-            Some((_, true)) => {}
             None if change.data.is_none() => return Ok(false),
-            None => {}
+            Some((_, true)) | None => {}
         }
         match (&change.data, rev) {
             (Some(data), Some(rev)) => {
-                self.put(&change.collection, &change.id, rev, change.modified_at.micros(), data)?
+                self.put(&change.collection, &change.id, rev, change.modified_at.micros(), data)?;
             }
             _ => {
                 diesel::delete(records::table.find((collection, id))).execute(self.connection)?;

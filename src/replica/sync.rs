@@ -12,7 +12,7 @@ use crate::domain::{Clock, SystemClock};
 
 /// The pause after the first try of a request, and the longest.
 const PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Repairs in one sync: whoever needs more of them is overtaken by purges again and again.
 const REPAIRS: u32 = 10;
 
