@@ -31,7 +31,15 @@ export type Verdict =
 /** Judges an unpushed edit. `sent` is what was pushed of this row and acknowledged since the last pull. */
 export function judge(table: SyncedTable, local: MarkedRow, server: Incoming, sent: SentRow | undefined, sight: Sight): Verdict {
   const pushed = sent?.row ? rowOf(table, sent.id, sent.row) : undefined;
-  return server.row === null ? judgeGone(table, local, pushed) : judgeLive(table, local, server, server.row, pushed, sight);
+  if (server.row === null) return judgeGone(table, local, pushed);
+  const columns = edited(table, local, pushed);
+  const edits = columns.filter((column) => local[column] !== server.row?.[column]);
+  if (edits.length === 0) return { stays: "server" };
+  const seen = pushed
+    ? // Our own push comes back, and the user has gone on from it: without this, every second edit would be a conflict.
+      isOwn(table, sent, server.row)
+    : local._status === "updated" && hasSeen(server, sight) && !(sight.broken && isLostVersion(table, local, server.row, columns));
+  return seen ? { stays: "local", edits } : loses(local, edits);
 }
 
 /** Judges an unpushed deletion. */
@@ -39,8 +47,7 @@ export function judgeDeletion(table: SyncedTable, server: Incoming, sent: SentRo
   if (server.row === null) return { stays: "server" };
   // Our deletion was carried out, and somebody who knew of it wrote the record anew.
   if (sent?.row === null) return { stays: "server" };
-  const own = sent?.row && difference(table, rowOf(table, sent.id, sent.row), server.row).length === 0;
-  const seen = own || (!sent && !server.refused && server.rev <= sight.seen);
+  const seen = sent ? isOwn(table, sent, server.row) : hasSeen(server, sight);
   return seen ? { stays: "local", edits: [] } : { stays: "server", lost: null };
 }
 
@@ -50,25 +57,21 @@ function judgeGone(table: SyncedTable, local: MarkedRow, pushed: Row | undefined
   return loses(local, edited(table, local, pushed));
 }
 
-function judgeLive(
-  table: SyncedTable,
-  local: MarkedRow,
-  server: Incoming,
-  theirs: Row,
-  pushed: Row | undefined,
-  sight: Sight,
-): Verdict {
-  const columns = edited(table, local, pushed);
-  const edits = columns.filter((column) => local[column] !== theirs[column]);
-  if (edits.length === 0) return { stays: "server" };
-  if (pushed) {
-    // Our own push comes back, and the user has gone on from it: without this, every second edit would be a conflict.
-    return difference(table, pushed, theirs).length === 0 ? { stays: "local", edits } : loses(local, edits);
-  }
-  const seen = local._status === "updated" && !server.refused && server.rev <= sight.seen;
-  // After a restore, a row that differs where nobody edited it shows a version that was lost: the edit is based on that.
-  const lostBase = sight.broken && difference(table, local, theirs).some((column) => !columns.includes(column));
-  return seen && !lostBase ? { stays: "local", edits } : loses(local, edits);
+/** Whether the copy had this version when the edit was made. */
+function hasSeen(server: Incoming, sight: Sight): boolean {
+  return !server.refused && server.rev <= sight.seen;
+}
+
+/** Whether what the server has is what was pushed. A version of the app that knew fewer columns may have pushed it. */
+function isOwn(table: SyncedTable, sent: SentRow | undefined, theirs: Row): boolean {
+  const { id, row } = sent ?? {};
+  if (!id || !row) return false;
+  return difference(table, rowOf(table, id, row), theirs).every((column) => !Object.hasOwn(row, column));
+}
+
+/** After a restore: a row that differs where nobody edited it shows a version that was lost, on which the edit is based. */
+function isLostVersion(table: SyncedTable, local: MarkedRow, theirs: Row, edits: string[]): boolean {
+  return difference(table, local, theirs).some((column) => !edits.includes(column));
 }
 
 /** The columns that were edited since the server last heard of the row. */

@@ -1,0 +1,534 @@
+/** WatermelonDB against the real server: what must hold whatever the network and the users do. */
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, test } from "node:test";
+import { NetworkError, PushRefused, StrandlineError } from "../src/index.ts";
+import { FaultProxy, isPull, isPush } from "./bench/proxy.ts";
+import { Server } from "./bench/server.ts";
+import { Device, OLD_SCHEMA, reported } from "./watermelondb/device.ts";
+
+let server: Server;
+let proxy: FaultProxy;
+let space = "";
+let spaces = 0;
+
+before(async () => {
+  server = await Server.start();
+  proxy = await FaultProxy.start(server);
+});
+after(async () => {
+  await proxy.close();
+  await server.close();
+});
+afterEach(() => {
+  proxy.calm();
+  assert.deepEqual(reported.splice(0), [], "WatermelonDB reported errors");
+});
+
+/** So many devices of one new space. */
+async function given(devices: number): Promise<Device[]> {
+  space = `space-${spaces++}`;
+  proxy.forget();
+  return Promise.all(Array.from({ length: devices }, () => Device.start({ url: proxy.url, space })));
+}
+
+/** Every device equals the server and has nothing to push. */
+async function assertSettled(...devices: Device[]): Promise<void> {
+  for (const [table, collection] of [["todos", "todos"], ["tags", "tags"]] as const) {
+    const records = await server.records(space, collection);
+    for (const device of devices) {
+      const rows = await device.rows(table);
+      assert.deepEqual([...rows.keys()].sort(), [...records.keys()].sort());
+      for (const [id, row] of rows) for (const [column, value] of Object.entries(row)) assert.equal(records.get(id)?.[column] ?? null, value);
+    }
+  }
+  for (const device of devices) assert.deepEqual(await device.unpushed(), []);
+}
+
+const todos = async (device: Device) => Object.fromEntries([...(await device.rows())].map(([id, { title }]) => [id, title]));
+const pushes = () => proxy.requests.filter(isPush);
+const bodies = () => pushes().map(({ body }) => JSON.parse(body));
+
+test("created, updated and deleted rows go both ways", async () => {
+  const [a, b] = (await given(2)) as [Device, Device];
+  await a.create("1", { title: "milk", note: null });
+  await a.create("2", { title: "bread" });
+  await a.create("t", { label: "food" }, "tags");
+  assert.deepEqual(await a.sync(), { pulled: 0, pushed: 3, full: false, conflicts: [], rejected: [] });
+  assert.equal((await b.sync()).full, true);
+  await assertSettled(a, b);
+
+  await b.edit("1", { note: "oat" });
+  await b.delete("2");
+  assert.equal((await b.sync()).pushed, 2);
+  await a.sync();
+  await assertSettled(a, b);
+  assert.deepEqual(await todos(a), { 1: "milk" });
+});
+
+test("an edited row is pushed as a patch of the edited columns, with the pull's revision as its base", async () => {
+  const [a] = (await given(1)) as [Device];
+  await server.put(space, "todos", "1", { title: "milk", unknown: { deep: true } });
+  await a.sync();
+  await a.edit("1", { note: "oat" });
+  await a.sync();
+  const [{ changes, cursor, collections, seq, atomic }] = bodies();
+  assert.deepEqual(changes, [{ collection: "todos", id: "1", base_rev: 1, patch: { note: "oat" } }]);
+  assert.match(cursor, /^\w+\.1~\w+$/);
+  assert.deepEqual([collections, seq, atomic], [["tags", "todos"], 1, true]);
+  assert.deepEqual((await server.records(space, "todos")).get("1"), { title: "milk", unknown: { deep: true }, note: "oat" });
+});
+
+test("an edit after an own push is no conflict with it", async () => {
+  const [a] = (await given(1)) as [Device];
+  await a.create("1", { title: "one" });
+  await a.sync();
+  await a.edit("1", { title: "two" });
+  await a.sync();
+  await a.edit("1", { title: "three" });
+  await a.sync();
+  await assertSettled(a);
+  assert.deepEqual(await todos(a), { 1: "three" });
+  assert.deepEqual(a.conflicts, []);
+});
+
+test("a row that is edited while its push is on its way is pushed again, as an update", async () => {
+  const [a] = (await given(1)) as [Device];
+  await a.create("1", { title: "one" });
+  const held = proxy.holdAnswer(isPush);
+  const sync = a.sync();
+  await held.arrived;
+  await a.edit("1", { title: "two" });
+  held.release();
+  await sync;
+  await a.sync();
+  await assertSettled(a);
+  assert.deepEqual(await todos(a), { 1: "two" });
+  assert.deepEqual(a.conflicts, []);
+});
+
+test("the server wins, and the edit that this costs is listed", async () => {
+  const [a, b] = (await given(2)) as [Device, Device];
+  await a.create("1", { title: "milk", note: "cold" });
+  await a.sync();
+  await b.sync();
+  await a.edit("1", { title: "from a" });
+  await b.edit("1", { title: "from b", note: "warm" });
+  await a.sync();
+  const { conflicts } = await b.sync();
+  assert.deepEqual(conflicts, [
+    { table: "todos", id: "1", mine: { title: "from b", note: "warm" }, theirs: { title: "from a", note: "cold" } },
+  ]);
+  assert.deepEqual(b.conflicts, conflicts);
+  await assertSettled(a, b);
+});
+
+test("the same edit on both sides is no conflict", async () => {
+  const [a, b] = (await given(2)) as [Device, Device];
+  await a.create("1", { title: "milk" });
+  await a.sync();
+  await b.sync();
+  await a.edit("1", { title: "same" });
+  await b.edit("1", { title: "same" });
+  await a.sync();
+  await b.sync();
+  await assertSettled(a, b);
+  assert.deepEqual(b.conflicts, []);
+});
+
+test("a local deletion loses against an edit that its user had not seen", async () => {
+  const [a, b] = (await given(2)) as [Device, Device];
+  await a.create("1", { title: "milk" });
+  await a.sync();
+  await b.sync();
+  await a.edit("1", { title: "edited" });
+  await b.delete("1");
+  await a.sync();
+  await b.sync();
+  assert.deepEqual(b.conflicts, [{ table: "todos", id: "1", mine: null, theirs: { title: "edited", note: null } }]);
+  await assertSettled(a, b);
+  assert.deepEqual(await todos(b), { 1: "edited" });
+});
+
+test("an edit loses against a deletion, and is listed", async () => {
+  const [a, b] = (await given(2)) as [Device, Device];
+  await a.create("1", { title: "milk" });
+  await a.sync();
+  await b.sync();
+  await a.delete("1");
+  await b.edit("1", { title: "edited" });
+  await a.sync();
+  await b.sync();
+  assert.deepEqual(b.conflicts, [{ table: "todos", id: "1", mine: { title: "edited" }, theirs: null }]);
+  await assertSettled(a, b);
+});
+
+test("a push that was refused is tried again after the pull", async () => {
+  const [a] = (await given(1)) as [Device];
+  await server.put(space, "todos", "1", { title: "milk" });
+  await a.sync();
+  await a.edit("1", { title: "mine" });
+  await a.create("2", { title: "bread" });
+  const held = proxy.holdRequest(isPush);
+  const sync = a.sync();
+  await held.arrived;
+  await server.put(space, "todos", "1", { title: "theirs" });
+  held.release();
+  await sync;
+  assert.deepEqual(pushes().map(({ status }) => status), [409, 200]);
+  assert.deepEqual(a.conflicts, [{ table: "todos", id: "1", mine: { title: "mine" }, theirs: { title: "theirs", note: null } }]);
+  await assertSettled(a);
+});
+
+test("a push that is refused every time ends with the server's word", async () => {
+  const [a] = (await given(1)) as [Device];
+  await a.create("1", { title: "mine" });
+  const refusal = JSON.stringify({ code: "push_refused", title: "", status: 409, results: [] });
+  for (let at = 0; at < 6; at++) proxy.answer(isPush, 409, {}, refusal);
+  await assert.rejects(a.sync(), PushRefused);
+  assert.equal(pushes().length, 6);
+  await a.sync();
+  await assertSettled(a);
+});
+
+test("an id that the server has under an old revision is settled by its word on the push", async () => {
+  const [a] = (await given(1)) as [Device];
+  await server.put(space, "todos", "1", { title: "theirs" });
+  await a.sync();
+  await a.database.write(async () => (await a.database.get("todos").find("1")).destroyPermanently());
+  await a.create("1", { title: "mine" });
+  await a.sync();
+  assert.deepEqual(a.conflicts, [{ table: "todos", id: "1", mine: { title: "mine" }, theirs: { title: "theirs", note: null } }]);
+  await assertSettled(a);
+});
+
+test("pages are looped over, and a record that moves between them counts once", async () => {
+  const [a] = (await given(1)) as [Device];
+  for (let at = 0; at < 7; at++) await server.put(space, "todos", `${at}`, { title: `${at}` });
+  const held = proxy.holdAnswer(isPull);
+  const sync = a.sync({ pageSize: 2 });
+  await held.arrived;
+  await server.put(space, "todos", "0", { title: "moved" });
+  await server.delete(space, "todos", "1");
+  held.release();
+  await sync;
+  await assertSettled(a);
+  assert.ok(proxy.requests.filter(isPull).length >= 4);
+});
+
+test("offline nothing changes, and everything is pushed once the network is back", async () => {
+  const [a, b] = (await given(2)) as [Device, Device];
+  await a.create("1", { title: "milk" });
+  await a.sync();
+  proxy.offline = true;
+  await a.edit("1", { title: "offline" });
+  await a.create("2", { title: "bread" });
+  await assert.rejects(a.sync(), NetworkError);
+  assert.deepEqual((await a.unpushed()).sort(), ["1", "2"]);
+  await a.restart();
+  proxy.offline = false;
+  await a.sync();
+  await b.sync();
+  await assertSettled(a, b);
+});
+
+for (const status of [401, 403, 429, 503]) {
+  test(`${status} comes out as it is and changes nothing, in a pull and in a push`, async () => {
+    const [a] = (await given(1)) as [Device];
+    await a.create("1", { title: "milk" });
+    await a.sync();
+    await a.edit("1", { title: "edited" });
+    const rejects = () => assert.rejects(a.sync(), (error) => error instanceof StrandlineError && error.status === status);
+    for (const match of [isPull, isPush]) {
+      proxy.answer(match, status);
+      await rejects();
+      assert.deepEqual(await a.unpushed(), ["1"]);
+    }
+    await a.sync();
+    await assertSettled(a);
+    assert.deepEqual(a.conflicts, []);
+  });
+}
+
+test("an answer that was lost, with the row edited since: applied once, and no conflict", async () => {
+  const [a, b] = (await given(2)) as [Device, Device];
+  await a.create("1", { title: "one" });
+  proxy.dropAnswer(isPush);
+  await assert.rejects(a.sync(), NetworkError);
+  await a.edit("1", { title: "two" });
+  await a.restart();
+  await a.sync();
+  await b.sync();
+  await assertSettled(a, b);
+  assert.deepEqual(await todos(b), { 1: "two" });
+  assert.deepEqual(a.conflicts, []);
+  const [first, again] = bodies();
+  assert.deepEqual(again, first);
+});
+
+test("an insert whose answer was lost does not rise again after it was deleted and purged", async () => {
+  const [a] = (await given(1)) as [Device];
+  await server.put(space, "todos", "0", { title: "there" });
+  await a.create("1", { title: "one" });
+  proxy.dropAnswer(isPush);
+  await assert.rejects(a.sync(), NetworkError);
+  await server.delete(space, "todos", "1");
+  await server.purge(space);
+  assert.equal((await a.sync()).full, true);
+  await assertSettled(a);
+  assert.deepEqual(await todos(a), { 0: "there" });
+});
+
+test("the same, with history broken in between", async () => {
+  const [a] = (await given(1)) as [Device];
+  await server.put(space, "todos", "0", { title: "there" });
+  await a.sync();
+  await server.put(space, "todos", "2", { title: "there too" });
+  await a.create("1", { title: "one" });
+  proxy.dropAnswer(isPush);
+  await assert.rejects(a.sync(), NetworkError);
+  await server.delete(space, "todos", "1");
+  await server.purge(space);
+  const backup = await server.backup();
+  await server.put(space, "todos", "3", { title: "lost" });
+  await server.restore(backup);
+  await a.sync();
+  await assertSettled(a);
+  assert.deepEqual(await todos(a), { 0: "there", 2: "there too" });
+});
+
+test("a push that was never carried out is sent as it was", async () => {
+  const [a, b] = (await given(2)) as [Device, Device];
+  await a.create("1", { title: "one" });
+  proxy.reset(isPush);
+  await assert.rejects(a.sync(), NetworkError);
+  await a.edit("1", { title: "two" });
+  await a.sync();
+  await b.sync();
+  await assertSettled(a, b);
+  assert.deepEqual(a.conflicts, []);
+});
+
+test("a device that was restored from its backup takes another name, and loses nothing", async () => {
+  const [a] = (await given(1)) as [Device];
+  await a.create("1", { title: "one" });
+  await a.sync();
+  const twin = await Device.start({ url: proxy.url, space }, { disk: a.disk });
+  await a.create("2", { title: "of a" });
+  await a.sync();
+  await twin.create("3", { title: "of its twin" });
+  await twin.sync();
+  await a.sync();
+  await assertSettled(a, twin);
+  assert.equal(new Set(pushes().map(({ headers }) => headers["strandline-client"])).size, 2);
+});
+
+test("behind the horizon: ghosts go, their edits are listed, new rows stay", async () => {
+  const [a] = (await given(1)) as [Device];
+  for (const id of ["plain", "edited", "deleted", "stays", "both"]) await server.put(space, "todos", id, { title: id });
+  await server.put(space, "tags", "tag", { label: "the table's only row" });
+  await a.sync();
+  for (const id of ["plain", "edited", "deleted"]) await server.delete(space, "todos", id);
+  await server.delete(space, "tags", "tag");
+  await server.put(space, "todos", "both", { title: "theirs" });
+  await server.purge(space);
+  await a.edit("edited", { title: "mine" });
+  await a.edit("both", { title: "mine" });
+  await a.edit("stays", { title: "kept" });
+  await a.delete("deleted");
+  await a.create("new", { title: "new" });
+  proxy.forget();
+  const result = await a.sync({ pageSize: 2 });
+  assert.equal(result.full, true);
+  assert.deepEqual(a.conflicts, [
+    { table: "todos", id: "both", mine: { title: "mine" }, theirs: { title: "theirs", note: null } },
+    { table: "todos", id: "edited", mine: { title: "mine" }, theirs: null },
+  ]);
+  assert.deepEqual(await todos(a), { stays: "kept", both: "theirs", new: "new" });
+  assert.deepEqual(bodies().flatMap(({ changes }) => changes.map(({ id }: { id: string }) => id)).sort(), ["new", "stays"]);
+  await assertSettled(a);
+});
+
+test("a deletion that its user made of a version still in force goes through behind the horizon", async () => {
+  const [a] = (await given(1)) as [Device];
+  await server.put(space, "todos", "1", { title: "one" });
+  await server.put(space, "todos", "2", { title: "two" });
+  await a.sync();
+  await server.delete(space, "todos", "2");
+  await server.purge(space);
+  await a.delete("1");
+  await a.sync();
+  await assertSettled(a);
+  assert.deepEqual(await todos(a), {});
+  assert.deepEqual(a.conflicts, []);
+});
+
+test("a quiet collection's client does not resync for deletions in others", async () => {
+  const [a] = (await given(1)) as [Device];
+  await server.put(space, "todos", "1", { title: "quiet" });
+  await a.sync({ tables: ["todos"] });
+  await server.put(space, "loud", "x", {});
+  await server.delete(space, "loud", "x");
+  await server.purge(space);
+  assert.equal((await a.sync({ tables: ["todos"] })).full, false);
+});
+
+test("only the tables that take part are pulled and pushed, and the others stay marked", async () => {
+  const [a] = (await given(1)) as [Device];
+  await server.put(space, "labels", "t", { label: "food" });
+  await a.create("1", { title: "stays here" });
+  await a.create("t2", { label: "drinks" }, "tags");
+  await a.sync({ tables: { tags: "labels" } });
+  assert.deepEqual([...(await server.records(space, "labels")).keys()].sort(), ["t", "t2"]);
+  assert.deepEqual([...(await a.rows("tags")).keys()].sort(), ["t", "t2"]);
+  assert.deepEqual(await a.unpushed(), ["1"]);
+  await a.sync();
+  assert.deepEqual([...(await server.records(space, "todos")).keys()], ["1"]);
+});
+
+test("a restored server: what it lost goes here too, unpushed edits stay or are listed", async () => {
+  const [a, b] = (await given(2)) as [Device, Device];
+  await a.create("1", { title: "one" });
+  await a.create("2", { title: "two" });
+  await a.create("4", { title: "four" });
+  await a.sync();
+  await b.sync();
+  const backup = await server.backup();
+  await a.create("3", { title: "lost" });
+  await a.edit("2", { title: "lost too" });
+  await a.sync();
+  await b.sync();
+  await server.restore(backup);
+  await b.edit("1", { title: "kept" });
+  await b.edit("2", { note: "based on what was lost" });
+  await b.edit("3", { title: "edit of a ghost" });
+  await b.create("5", { title: "new" });
+  await b.delete("4");
+  await b.sync();
+  await a.sync();
+  await assertSettled(a, b);
+  assert.deepEqual(await todos(a), { 1: "kept", 2: "two", 5: "new" });
+  assert.deepEqual(b.conflicts, [
+    { table: "todos", id: "2", mine: { note: "based on what was lost" }, theirs: { title: "two", note: null } },
+    { table: "todos", id: "3", mine: { title: "edit of a ghost" }, theirs: null },
+  ]);
+});
+
+test("a version of the app that knows fewer columns erases none, and its update brings them", async () => {
+  const [a] = (await given(1)) as [Device];
+  const old = await Device.start({ url: proxy.url, space }, { schema: OLD_SCHEMA });
+  await a.create("1", { title: "milk", note: "oat" });
+  await a.sync();
+  await old.sync();
+  await old.edit("1", { title: "edited by the old" });
+  await old.sync();
+  await a.sync();
+  await assertSettled(a);
+  assert.deepEqual((await a.rows()).get("1"), { title: "edited by the old", note: "oat" });
+
+  await old.edit("1", { title: "edited before the update" });
+  await old.restart();
+  assert.equal((await old.sync()).full, true);
+  await a.sync();
+  await assertSettled(a, old);
+  assert.deepEqual((await old.rows()).get("1"), { title: "edited before the update", note: "oat" });
+  assert.deepEqual(old.conflicts, []);
+});
+
+test("a row that is too large blocks no other, is told once, and goes through when it has shrunk", async () => {
+  const [a, b] = (await given(2)) as [Device, Device];
+  await a.create("big", { title: "x".repeat(1 << 20) });
+  await a.create("2", { title: "bread" });
+  await a.sync();
+  await a.sync();
+  assert.deepEqual(a.rejected.map(({ id, problem }) => [id, problem.code]), [["big", "too_large"]]);
+  assert.deepEqual(await a.unpushed(), ["big"]);
+  assert.deepEqual([...(await server.records(space, "todos")).keys()], ["2"]);
+  await a.edit("big", { title: "small" });
+  await a.sync();
+  await b.sync();
+  await assertSettled(a, b);
+});
+
+test("a row that makes the whole push malformed blocks no other", async () => {
+  const [a] = (await given(1)) as [Device];
+  for (const id of ["1", "a\u0007b", "3", "4"]) await a.create(id, { title: id });
+  await a.sync();
+  assert.deepEqual(a.rejected.map(({ id, problem }) => [id, problem.code]), [["a\u0007b", "invalid_request"]]);
+  assert.deepEqual([...(await server.records(space, "todos")).keys()].sort(), ["1", "3", "4"]);
+});
+
+test("a large outbox goes in several pushes, and a lost answer in their midst doubles nothing", async () => {
+  const [a, b] = (await given(2)) as [Device, Device];
+  for (let at = 0; at < 10; at++) await a.create(`${at}`, { title: `${at}` });
+  const pushLimits = { changes: 3, bytes: 1 << 20 };
+  proxy.answer(isPush, 503);
+  await assert.rejects(a.sync({ pushLimits }), StrandlineError);
+  const held = proxy.holdAnswer(isPush);
+  const sync = a.sync({ pushLimits });
+  await held.arrived;
+  proxy.dropAnswer(isPush);
+  held.release();
+  await assert.rejects(sync, NetworkError);
+  await a.edit("0", { title: "edited" });
+  await a.edit("4", { title: "edited" });
+  await a.sync({ pushLimits });
+  await b.sync();
+  await assertSettled(a, b);
+  assert.deepEqual(a.conflicts, []);
+});
+
+test("concurrent calls share one run, which does not end before their edits are pushed", async () => {
+  const [a] = (await given(1)) as [Device];
+  await a.create("1", { title: "one" });
+  const held = proxy.holdAnswer(isPush);
+  const first = a.sync();
+  const second = a.sync();
+  await held.arrived;
+  await a.create("2", { title: "two" });
+  const third = a.sync();
+  held.release();
+  assert.equal(await second, await first);
+  assert.equal(await third, await first);
+  assert.equal(pushes().length, 2);
+  await a.sync();
+  await assertSettled(a);
+});
+
+test("what others put into data that is no column of ours stays on the server", async () => {
+  const [a] = (await given(1)) as [Device];
+  await server.push(space, { collection: "todos", id: "1", data: JSON.parse('{"title":7,"id":"x","_status":"created","_changed":"title","__proto__":{"a":1}}') });
+  await a.sync();
+  assert.deepEqual(await a.rows(), new Map([["1", { title: "", note: null }]]));
+  assert.deepEqual(await a.unpushed(), []);
+});
+
+test("a database is the copy of one space", async () => {
+  const [a] = (await given(1)) as [Device];
+  await a.create("1", { title: "one" });
+  await a.sync();
+  await assert.rejects(a.sync({ space: "another" }), /reset it/);
+  await a.database.write(() => a.database.unsafeResetDatabase());
+  await a.sync({ space: "another" });
+  assert.equal((await a.rows()).size, 0);
+});
+
+test("a space that is gone leaves the copy as it is", async () => {
+  const [a] = (await given(1)) as [Device];
+  await a.create("1", { title: "one" });
+  await a.sync();
+  await a.sync();
+  await server.call("DELETE", `/v1/spaces/${space}`);
+  await assert.rejects(a.sync(), (error) => error instanceof StrandlineError && error.code === "not_found");
+  assert.deepEqual(await todos(a), { 1: "one" });
+});
+
+test("a copy that lost a row notices, and mends itself", async () => {
+  const [a] = (await given(1)) as [Device];
+  for (const id of ["1", "2"]) await server.put(space, "todos", id, { title: id });
+  await a.sync();
+  await a.database.write(async () => (await a.database.get("todos").find("1")).destroyPermanently());
+  assert.equal((await a.sync()).full, true);
+  await assertSettled(a);
+  assert.equal((await a.sync()).full, false);
+});
