@@ -1,52 +1,13 @@
 /** WatermelonDB against the real server: what must hold whatever the network and the users do. */
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
+import { test } from "node:test";
 import { NetworkError, PushRefused, StrandlineError } from "../src/index.ts";
-import { FaultProxy, isPull, isPush } from "./bench/proxy.ts";
-import { Server } from "./bench/server.ts";
-import { Device, OLD_SCHEMA, reported } from "./watermelondb/device.ts";
+import { isPull, isPush } from "./bench/proxy.ts";
+import { assertSettled, bench, given, todos } from "./watermelondb/bench.ts";
+import { Device, OLD_SCHEMA } from "./watermelondb/device.ts";
 
-let server: Server;
-let proxy: FaultProxy;
-let space = "";
-let spaces = 0;
-
-before(async () => {
-  server = await Server.start();
-  proxy = await FaultProxy.start(server);
-});
-after(async () => {
-  await proxy.close();
-  await server.close();
-});
-afterEach(() => {
-  proxy.calm();
-  assert.deepEqual(reported.splice(0), [], "WatermelonDB reported errors");
-});
-
-/** So many devices of one new space. */
-async function given(devices: number): Promise<Device[]> {
-  space = `space-${spaces++}`;
-  proxy.forget();
-  return Promise.all(Array.from({ length: devices }, () => Device.start({ url: proxy.url, space })));
-}
-
-/** Every device equals the server and has nothing to push. */
-async function assertSettled(...devices: Device[]): Promise<void> {
-  for (const [table, collection] of [["todos", "todos"], ["tags", "tags"]] as const) {
-    const records = await server.records(space, collection);
-    for (const device of devices) {
-      const rows = await device.rows(table);
-      assert.deepEqual([...rows.keys()].sort(), [...records.keys()].sort());
-      for (const [id, row] of rows) for (const [column, value] of Object.entries(row)) assert.equal(records.get(id)?.[column] ?? null, value);
-    }
-  }
-  for (const device of devices) assert.deepEqual(await device.unpushed(), []);
-}
-
-const todos = async (device: Device) => Object.fromEntries([...(await device.rows())].map(([id, { title }]) => [id, title]));
-const pushes = () => proxy.requests.filter(isPush);
+const pushes = () => bench.proxy.requests.filter(isPush);
 const bodies = () => pushes().map(({ body }) => JSON.parse(body));
 
 test("created, updated and deleted rows go both ways", async () => {
@@ -68,7 +29,7 @@ test("created, updated and deleted rows go both ways", async () => {
 
 test("an edited row is pushed as a patch of the edited columns, with the pull's revision as its base", async () => {
   const [a] = (await given(1)) as [Device];
-  await server.put(space, "todos", "1", { title: "milk", unknown: { deep: true } });
+  await bench.server.put(bench.space, "todos", "1", { title: "milk", unknown: { deep: true } });
   await a.sync();
   await a.edit("1", { note: "oat" });
   await a.sync();
@@ -76,7 +37,7 @@ test("an edited row is pushed as a patch of the edited columns, with the pull's 
   assert.deepEqual(changes, [{ collection: "todos", id: "1", base_rev: 1, patch: { note: "oat" } }]);
   assert.match(cursor, /^\w+\.1~\w+$/);
   assert.deepEqual([collections, seq, atomic], [["tags", "todos"], 1, true]);
-  assert.deepEqual((await server.records(space, "todos")).get("1"), { title: "milk", unknown: { deep: true }, note: "oat" });
+  assert.deepEqual((await bench.server.records(bench.space, "todos")).get("1"), { title: "milk", unknown: { deep: true }, note: "oat" });
 });
 
 test("an edit after an own push is no conflict with it", async () => {
@@ -95,7 +56,7 @@ test("an edit after an own push is no conflict with it", async () => {
 test("a row that is edited while its push is on its way is pushed again, as an update", async () => {
   const [a] = (await given(1)) as [Device];
   await a.create("1", { title: "one" });
-  const held = proxy.holdAnswer(isPush);
+  const held = bench.proxy.holdAnswer(isPush);
   const sync = a.sync();
   await held.arrived;
   await a.edit("1", { title: "two" });
@@ -165,14 +126,14 @@ test("an edit loses against a deletion, and is listed", async () => {
 
 test("a push that was refused is tried again after the pull", async () => {
   const [a] = (await given(1)) as [Device];
-  await server.put(space, "todos", "1", { title: "milk" });
+  await bench.server.put(bench.space, "todos", "1", { title: "milk" });
   await a.sync();
   await a.edit("1", { title: "mine" });
   await a.create("2", { title: "bread" });
-  const held = proxy.holdRequest(isPush);
+  const held = bench.proxy.holdRequest(isPush);
   const sync = a.sync();
   await held.arrived;
-  await server.put(space, "todos", "1", { title: "theirs" });
+  await bench.server.put(bench.space, "todos", "1", { title: "theirs" });
   held.release();
   await sync;
   assert.deepEqual(pushes().map(({ status }) => status), [409, 200]);
@@ -184,7 +145,7 @@ test("a push that is refused every time ends with the server's word", async () =
   const [a] = (await given(1)) as [Device];
   await a.create("1", { title: "mine" });
   const refusal = JSON.stringify({ code: "push_refused", title: "", status: 409, results: [] });
-  for (let at = 0; at < 6; at++) proxy.answer(isPush, 409, {}, refusal);
+  for (let at = 0; at < 6; at++) bench.proxy.answer(isPush, 409, {}, refusal);
   await assert.rejects(a.sync(), PushRefused);
   assert.equal(pushes().length, 6);
   await a.sync();
@@ -193,7 +154,7 @@ test("a push that is refused every time ends with the server's word", async () =
 
 test("an id that the server has under an old revision is settled by its word on the push", async () => {
   const [a] = (await given(1)) as [Device];
-  await server.put(space, "todos", "1", { title: "theirs" });
+  await bench.server.put(bench.space, "todos", "1", { title: "theirs" });
   await a.sync();
   await a.database.write(async () => (await a.database.get("todos").find("1")).destroyPermanently());
   await a.create("1", { title: "mine" });
@@ -204,29 +165,29 @@ test("an id that the server has under an old revision is settled by its word on 
 
 test("pages are looped over, and a record that moves between them counts once", async () => {
   const [a] = (await given(1)) as [Device];
-  for (let at = 0; at < 7; at++) await server.put(space, "todos", `${at}`, { title: `${at}` });
-  const held = proxy.holdAnswer(isPull);
+  for (let at = 0; at < 7; at++) await bench.server.put(bench.space, "todos", `${at}`, { title: `${at}` });
+  const held = bench.proxy.holdAnswer(isPull);
   const sync = a.sync({ pageSize: 2 });
   await held.arrived;
-  await server.put(space, "todos", "0", { title: "moved" });
-  await server.delete(space, "todos", "1");
+  await bench.server.put(bench.space, "todos", "0", { title: "moved" });
+  await bench.server.delete(bench.space, "todos", "1");
   held.release();
   await sync;
   await assertSettled(a);
-  assert.ok(proxy.requests.filter(isPull).length >= 4);
+  assert.ok(bench.proxy.requests.filter(isPull).length >= 4);
 });
 
 test("offline nothing changes, and everything is pushed once the network is back", async () => {
   const [a, b] = (await given(2)) as [Device, Device];
   await a.create("1", { title: "milk" });
   await a.sync();
-  proxy.offline = true;
+  bench.proxy.offline = true;
   await a.edit("1", { title: "offline" });
   await a.create("2", { title: "bread" });
   await assert.rejects(a.sync(), NetworkError);
   assert.deepEqual((await a.unpushed()).sort(), ["1", "2"]);
   await a.restart();
-  proxy.offline = false;
+  bench.proxy.offline = false;
   await a.sync();
   await b.sync();
   await assertSettled(a, b);
@@ -240,7 +201,7 @@ for (const status of [401, 403, 429, 503]) {
     await a.edit("1", { title: "edited" });
     const rejects = () => assert.rejects(a.sync(), (error) => error instanceof StrandlineError && error.status === status);
     for (const match of [isPull, isPush]) {
-      proxy.answer(match, status);
+      bench.proxy.answer(match, status);
       await rejects();
       assert.deepEqual(await a.unpushed(), ["1"]);
     }
@@ -253,7 +214,7 @@ for (const status of [401, 403, 429, 503]) {
 test("an answer that was lost, with the row edited since: applied once, and no conflict", async () => {
   const [a, b] = (await given(2)) as [Device, Device];
   await a.create("1", { title: "one" });
-  proxy.dropAnswer(isPush);
+  bench.proxy.dropAnswer(isPush);
   await assert.rejects(a.sync(), NetworkError);
   await a.edit("1", { title: "two" });
   await a.restart();
@@ -268,12 +229,12 @@ test("an answer that was lost, with the row edited since: applied once, and no c
 
 test("an insert whose answer was lost does not rise again after it was deleted and purged", async () => {
   const [a] = (await given(1)) as [Device];
-  await server.put(space, "todos", "0", { title: "there" });
+  await bench.server.put(bench.space, "todos", "0", { title: "there" });
   await a.create("1", { title: "one" });
-  proxy.dropAnswer(isPush);
+  bench.proxy.dropAnswer(isPush);
   await assert.rejects(a.sync(), NetworkError);
-  await server.delete(space, "todos", "1");
-  await server.purge(space);
+  await bench.server.delete(bench.space, "todos", "1");
+  await bench.server.purge(bench.space);
   assert.equal((await a.sync()).full, true);
   await assertSettled(a);
   assert.deepEqual(await todos(a), { 0: "there" });
@@ -281,17 +242,17 @@ test("an insert whose answer was lost does not rise again after it was deleted a
 
 test("the same, with history broken in between", async () => {
   const [a] = (await given(1)) as [Device];
-  await server.put(space, "todos", "0", { title: "there" });
+  await bench.server.put(bench.space, "todos", "0", { title: "there" });
   await a.sync();
-  await server.put(space, "todos", "2", { title: "there too" });
+  await bench.server.put(bench.space, "todos", "2", { title: "there too" });
   await a.create("1", { title: "one" });
-  proxy.dropAnswer(isPush);
+  bench.proxy.dropAnswer(isPush);
   await assert.rejects(a.sync(), NetworkError);
-  await server.delete(space, "todos", "1");
-  await server.purge(space);
-  const backup = await server.backup();
-  await server.put(space, "todos", "3", { title: "lost" });
-  await server.restore(backup);
+  await bench.server.delete(bench.space, "todos", "1");
+  await bench.server.purge(bench.space);
+  const backup = await bench.server.backup();
+  await bench.server.put(bench.space, "todos", "3", { title: "lost" });
+  await bench.server.restore(backup);
   await a.sync();
   await assertSettled(a);
   assert.deepEqual(await todos(a), { 0: "there", 2: "there too" });
@@ -300,7 +261,7 @@ test("the same, with history broken in between", async () => {
 test("a push that was never carried out is sent as it was", async () => {
   const [a, b] = (await given(2)) as [Device, Device];
   await a.create("1", { title: "one" });
-  proxy.reset(isPush);
+  bench.proxy.reset(isPush);
   await assert.rejects(a.sync(), NetworkError);
   await a.edit("1", { title: "two" });
   await a.sync();
@@ -313,7 +274,7 @@ test("a device that was restored from its backup takes another name, and loses n
   const [a] = (await given(1)) as [Device];
   await a.create("1", { title: "one" });
   await a.sync();
-  const twin = await Device.start({ url: proxy.url, space }, { disk: a.disk });
+  const twin = await Device.start({ url: bench.proxy.url, space: bench.space }, { disk: a.disk });
   await a.create("2", { title: "of a" });
   await a.sync();
   await twin.create("3", { title: "of its twin" });
@@ -325,19 +286,19 @@ test("a device that was restored from its backup takes another name, and loses n
 
 test("behind the horizon: ghosts go, their edits are listed, new rows stay", async () => {
   const [a] = (await given(1)) as [Device];
-  for (const id of ["plain", "edited", "deleted", "stays", "both"]) await server.put(space, "todos", id, { title: id });
-  await server.put(space, "tags", "tag", { label: "the table's only row" });
+  for (const id of ["plain", "edited", "deleted", "stays", "both"]) await bench.server.put(bench.space, "todos", id, { title: id });
+  await bench.server.put(bench.space, "tags", "tag", { label: "the table's only row" });
   await a.sync();
-  for (const id of ["plain", "edited", "deleted"]) await server.delete(space, "todos", id);
-  await server.delete(space, "tags", "tag");
-  await server.put(space, "todos", "both", { title: "theirs" });
-  await server.purge(space);
+  for (const id of ["plain", "edited", "deleted"]) await bench.server.delete(bench.space, "todos", id);
+  await bench.server.delete(bench.space, "tags", "tag");
+  await bench.server.put(bench.space, "todos", "both", { title: "theirs" });
+  await bench.server.purge(bench.space);
   await a.edit("edited", { title: "mine" });
   await a.edit("both", { title: "mine" });
   await a.edit("stays", { title: "kept" });
   await a.delete("deleted");
   await a.create("new", { title: "new" });
-  proxy.forget();
+  bench.proxy.forget();
   const result = await a.sync({ pageSize: 2 });
   assert.equal(result.full, true);
   assert.deepEqual(a.conflicts, [
@@ -351,11 +312,11 @@ test("behind the horizon: ghosts go, their edits are listed, new rows stay", asy
 
 test("a deletion that its user made of a version still in force goes through behind the horizon", async () => {
   const [a] = (await given(1)) as [Device];
-  await server.put(space, "todos", "1", { title: "one" });
-  await server.put(space, "todos", "2", { title: "two" });
+  await bench.server.put(bench.space, "todos", "1", { title: "one" });
+  await bench.server.put(bench.space, "todos", "2", { title: "two" });
   await a.sync();
-  await server.delete(space, "todos", "2");
-  await server.purge(space);
+  await bench.server.delete(bench.space, "todos", "2");
+  await bench.server.purge(bench.space);
   await a.delete("1");
   await a.sync();
   await assertSettled(a);
@@ -365,25 +326,25 @@ test("a deletion that its user made of a version still in force goes through beh
 
 test("a quiet collection's client does not resync for deletions in others", async () => {
   const [a] = (await given(1)) as [Device];
-  await server.put(space, "todos", "1", { title: "quiet" });
+  await bench.server.put(bench.space, "todos", "1", { title: "quiet" });
   await a.sync({ tables: ["todos"] });
-  await server.put(space, "loud", "x", {});
-  await server.delete(space, "loud", "x");
-  await server.purge(space);
+  await bench.server.put(bench.space, "loud", "x", {});
+  await bench.server.delete(bench.space, "loud", "x");
+  await bench.server.purge(bench.space);
   assert.equal((await a.sync({ tables: ["todos"] })).full, false);
 });
 
 test("only the tables that take part are pulled and pushed, and the others stay marked", async () => {
   const [a] = (await given(1)) as [Device];
-  await server.put(space, "labels", "t", { label: "food" });
+  await bench.server.put(bench.space, "labels", "t", { label: "food" });
   await a.create("1", { title: "stays here" });
   await a.create("t2", { label: "drinks" }, "tags");
   await a.sync({ tables: { tags: "labels" } });
-  assert.deepEqual([...(await server.records(space, "labels")).keys()].sort(), ["t", "t2"]);
+  assert.deepEqual([...(await bench.server.records(bench.space, "labels")).keys()].sort(), ["t", "t2"]);
   assert.deepEqual([...(await a.rows("tags")).keys()].sort(), ["t", "t2"]);
   assert.deepEqual(await a.unpushed(), ["1"]);
   await a.sync();
-  assert.deepEqual([...(await server.records(space, "todos")).keys()], ["1"]);
+  assert.deepEqual([...(await bench.server.records(bench.space, "todos")).keys()], ["1"]);
 });
 
 test("a restored server: what it lost goes here too, unpushed edits stay or are listed", async () => {
@@ -393,12 +354,12 @@ test("a restored server: what it lost goes here too, unpushed edits stay or are 
   await a.create("4", { title: "four" });
   await a.sync();
   await b.sync();
-  const backup = await server.backup();
+  const backup = await bench.server.backup();
   await a.create("3", { title: "lost" });
   await a.edit("2", { title: "lost too" });
   await a.sync();
   await b.sync();
-  await server.restore(backup);
+  await bench.server.restore(backup);
   await b.edit("1", { title: "kept" });
   await b.edit("2", { note: "based on what was lost" });
   await b.edit("3", { title: "edit of a ghost" });
@@ -416,7 +377,7 @@ test("a restored server: what it lost goes here too, unpushed edits stay or are 
 
 test("a version of the app that knows fewer columns erases none, and its update brings them", async () => {
   const [a] = (await given(1)) as [Device];
-  const old = await Device.start({ url: proxy.url, space }, { schema: OLD_SCHEMA });
+  const old = await Device.start({ url: bench.proxy.url, space: bench.space }, { schema: OLD_SCHEMA });
   await a.create("1", { title: "milk", note: "oat" });
   await a.sync();
   await old.sync();
@@ -443,7 +404,7 @@ test("a row that is too large blocks no other, is told once, and goes through wh
   await a.sync();
   assert.deepEqual(a.rejected.map(({ id, problem }) => [id, problem.code]), [["big", "too_large"]]);
   assert.deepEqual(await a.unpushed(), ["big"]);
-  assert.deepEqual([...(await server.records(space, "todos")).keys()], ["2"]);
+  assert.deepEqual([...(await bench.server.records(bench.space, "todos")).keys()], ["2"]);
   await a.edit("big", { title: "small" });
   await a.sync();
   await b.sync();
@@ -455,19 +416,19 @@ test("a row that makes the whole push malformed blocks no other", async () => {
   for (const id of ["1", "a\u0007b", "3", "4"]) await a.create(id, { title: id });
   await a.sync();
   assert.deepEqual(a.rejected.map(({ id, problem }) => [id, problem.code]), [["a\u0007b", "invalid_request"]]);
-  assert.deepEqual([...(await server.records(space, "todos")).keys()].sort(), ["1", "3", "4"]);
+  assert.deepEqual([...(await bench.server.records(bench.space, "todos")).keys()].sort(), ["1", "3", "4"]);
 });
 
 test("a large outbox goes in several pushes, and a lost answer in their midst doubles nothing", async () => {
   const [a, b] = (await given(2)) as [Device, Device];
   for (let at = 0; at < 10; at++) await a.create(`${at}`, { title: `${at}` });
   const pushLimits = { changes: 3, bytes: 1 << 20 };
-  proxy.answer(isPush, 503);
+  bench.proxy.answer(isPush, 503);
   await assert.rejects(a.sync({ pushLimits }), StrandlineError);
-  const held = proxy.holdAnswer(isPush);
+  const held = bench.proxy.holdAnswer(isPush);
   const sync = a.sync({ pushLimits });
   await held.arrived;
-  proxy.dropAnswer(isPush);
+  bench.proxy.dropAnswer(isPush);
   held.release();
   await assert.rejects(sync, NetworkError);
   await a.edit("0", { title: "edited" });
@@ -481,7 +442,7 @@ test("a large outbox goes in several pushes, and a lost answer in their midst do
 test("concurrent calls share one run, which does not end before their edits are pushed", async () => {
   const [a] = (await given(1)) as [Device];
   await a.create("1", { title: "one" });
-  const held = proxy.holdAnswer(isPush);
+  const held = bench.proxy.holdAnswer(isPush);
   const first = a.sync();
   const second = a.sync();
   await held.arrived;
@@ -497,7 +458,7 @@ test("concurrent calls share one run, which does not end before their edits are 
 
 test("what others put into data that is no column of ours stays on the server", async () => {
   const [a] = (await given(1)) as [Device];
-  await server.push(space, { collection: "todos", id: "1", data: JSON.parse('{"title":7,"id":"x","_status":"created","_changed":"title","__proto__":{"a":1}}') });
+  await bench.server.push(bench.space, { collection: "todos", id: "1", data: JSON.parse('{"title":7,"id":"x","_status":"created","_changed":"title","__proto__":{"a":1}}') });
   await a.sync();
   assert.deepEqual(await a.rows(), new Map([["1", { title: "", note: null }]]));
   assert.deepEqual(await a.unpushed(), []);
@@ -518,14 +479,14 @@ test("a space that is gone leaves the copy as it is", async () => {
   await a.create("1", { title: "one" });
   await a.sync();
   await a.sync();
-  await server.call("DELETE", `/v1/spaces/${space}`);
+  await bench.server.call("DELETE", `/v1/spaces/${bench.space}`);
   await assert.rejects(a.sync(), (error) => error instanceof StrandlineError && error.code === "not_found");
   assert.deepEqual(await todos(a), { 1: "one" });
 });
 
 test("a copy that lost a row notices, and mends itself", async () => {
   const [a] = (await given(1)) as [Device];
-  for (const id of ["1", "2"]) await server.put(space, "todos", id, { title: id });
+  for (const id of ["1", "2"]) await bench.server.put(bench.space, "todos", id, { title: id });
   await a.sync();
   await a.database.write(async () => (await a.database.get("todos").find("1")).destroyPermanently());
   assert.equal((await a.sync()).full, true);
