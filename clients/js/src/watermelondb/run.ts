@@ -52,10 +52,8 @@ export class Run {
   /** Makes the run go round once more before it ends. */
   again = false;
   readonly #options: RunOptions;
-  readonly #loose: { damaged: Promise<boolean>; lateDeletions: Promise<string[]> } = {
-    damaged: Promise.resolve(false),
-    lateDeletions: Promise.resolve([]),
-  };
+  /** What was asked of the adapter where nobody can wait for it. */
+  readonly #loose = { damaged: Promise.resolve(false), lateDeletions: Promise.resolve([] as string[]), listed: Promise.resolve() };
   #lap: Lap | undefined;
   /** The conflicts of the laps before, and of a run that was cut short. */
   #before: readonly Conflict[] = [];
@@ -112,6 +110,7 @@ export class Run {
     } finally {
       for (const unwatch of watches) unwatch();
     }
+    await this.#loose.listed;
     if (await this.#loose.damaged) {
       this.#mended = true;
       this.#full = true;
@@ -161,8 +160,7 @@ export class Run {
     if (!table || !lap || local._status === "synced" || local._status === "deleted") return merged;
     const before = JSON.stringify(lap.conflicts.get(key(name, local.id)));
     const row = lap.resolve(table, local, remote);
-    // Nobody waits for it here, and nobody has to: an adapter does what it is asked in order, and this before the rows.
-    if (before !== JSON.stringify(lap.conflicts.get(key(name, local.id)))) void this.#list(lap);
+    if (before !== JSON.stringify(lap.conflicts.get(key(name, local.id)))) this.#listSoon(lap);
     return row;
   }
 
@@ -172,7 +170,7 @@ export class Run {
     if (!lap || this.late || !local._changed || lap.incoming(table, local.id)?.row !== null) return;
     if (lap.conflicts.has(key(table.name, local.id))) return;
     lap.judge(table, { ...local, _status: "updated" });
-    void this.#list(lap);
+    this.#listSoon(lap);
   }
 
   /** The rows are in, and the writer still holds: what is asked of the adapter now is answered as things stand here. */
@@ -190,8 +188,7 @@ export class Run {
       tables.all.flatMap((table, at) => ids[at]?.filter((id) => lap.overrules(table, id)).map((id) => key(table.name, id)) ?? []),
     );
     this.#loose.damaged = Promise.all([deleted, held]).then(([ids, counts]) => this.#isDamaged(lap, ids.flat().length, counts));
-    // If the adapter fails, whoever waits for these hears of it; nobody does if `synchronize` fails first.
-    for (const loose of Object.values(this.#loose)) loose.catch(() => {});
+    this.#hush();
     return Promise.resolve();
   }
 
@@ -225,6 +222,17 @@ export class Run {
   /** Writes down this lap's conflicts beside those from before. */
   #list(lap: Lap): Promise<void> {
     return this.#options.ledger.list([...this.#before, ...lap.conflicts.values()]);
+  }
+
+  /** The same where nobody can wait for it, nor has to: an adapter does what it is asked in order, and this before the rows. */
+  #listSoon(lap: Lap): void {
+    this.#loose.listed = this.#list(lap);
+    this.#hush();
+  }
+
+  /** If the adapter fails, whoever waits for these hears of it; nobody does if `synchronize` fails first. */
+  #hush(): void {
+    for (const loose of Object.values(this.#loose)) (loose as Promise<unknown>).catch(() => {});
   }
 
   async #unpushed(table: SyncedTable): Promise<MarkedRow[]> {
