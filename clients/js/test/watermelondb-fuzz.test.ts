@@ -58,7 +58,8 @@ class World {
     else if (roll < 92) await this.#write();
     else if (roll < 95) await bench.server.purge(bench.space).catch(() => {});
     else if (roll < 98) await this.#settle(() => this.#devices[at]?.restart());
-    else if (!this.#backup) this.#backup = await bench.server.backup();
+    // Not before there is a space: one that is gone is for people to settle.
+    else if (!this.#backup) this.#backup = this.#live.size ? await bench.server.backup() : undefined;
     else await this.#restore(this.#backup);
     await this.#look();
   }
@@ -137,13 +138,18 @@ class World {
     await then();
   }
 
+  /** The third writer overwrites only what it has seen: else nobody could tell what a push on its way had brought. */
   async #write(): Promise<void> {
+    const { server, space } = bench;
     const ids = [...this.#live];
     const id = ids[this.#pick(ids.length + 1)];
     const text = `text-${this.#made++}`;
-    if (!id) await bench.server.put(bench.space, "todos", text, { title: text });
-    else if (this.#pick(2)) await bench.server.put(bench.space, "todos", id, { title: text, note: this.#pick(2) ? text : null });
-    else await bench.server.delete(bench.space, "todos", id);
+    if (!id) return void (await server.put(space, "todos", text, { title: text }));
+    const now = await server.call("GET", `/v1/spaces/${space}/records/todos/${id}`).catch(() => undefined);
+    const write = this.#pick(2) ? { data: { title: text, note: this.#pick(2) ? text : null } } : { deleted: true };
+    if (!now) return;
+    for (const value of Object.values(now.data)) this.#reached.add(String(value));
+    await server.call("POST", `/v1/spaces/${space}/push`, { changes: [{ collection: "todos", id, base_rev: now.rev, ...write }] });
   }
 
   /** History breaks: what was deleted since the backup lives again, by right. */

@@ -30,8 +30,15 @@ export class Lap {
     this.pulled = pulled;
     this.#sent = sent;
     for (const { name } of tables.all) this.#incoming.set(name, new Map());
-    // Where the pull says nothing of them, they are as they were. A full pull says something of every record.
-    if (!pulled.full) for (const record of refusedBy) this.#take(record, true);
+    // Where a delta says nothing of a record, it is as it was last heard of: as we pushed it, or as the server then said.
+    // A full pull says something of every record.
+    if (!pulled.full) {
+      for (const { table: name, id, row } of sent.values()) {
+        const table = tables.named(name);
+        if (table && row) this.#incoming.get(name)?.set(id, { row: rowOf(table, id, row), rev: 0, refused: false });
+      }
+      for (const record of refusedBy) this.#take(record, true);
+    }
     const refused = new Set(refusedBy.map(nameOf));
     for (const change of pulled.changes) this.#take(change, refused.has(nameOf(change)));
   }

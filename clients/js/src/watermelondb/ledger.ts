@@ -61,9 +61,21 @@ export interface Conflict {
   theirs: Record<string, Value> | null;
 }
 
+/** What the copy holds beyond its `lastPulledAt`. */
+export interface Sent {
+  rows: Map<string, SentRow>;
+  /**
+   * The last answer's cursor. It is one under way if others have written in between, and a restore that lost these rows
+   * makes it void; the older cursor of `lastPulledAt` would still be good then, and the rows ghosts for ever. Null if
+   * nothing was pushed, or where there was no cursor.
+   */
+  cursor: string | null;
+}
+
 interface SentPush {
   /** The `lastPulledAt` under which it was sent. */
   at: number;
+  cursor: string | null;
   rows: SentRow[];
 }
 
@@ -81,6 +93,7 @@ export class Ledger {
   readonly #label: string;
   #identity: Identity;
   #conflicts: Conflict[] = [];
+  #sent: SentPush[] | undefined;
 
   private constructor(database: Database, label: string, identity: Identity) {
     this.#database = database;
@@ -156,19 +169,22 @@ export class Ledger {
   }
 
   /**
-   * The push was applied. Its rows are remembered for as long as `lastPulledAt` stands where it does: the next pull
-   * brings them back, and they must not be taken for somebody else's.
+   * The push was applied, and this is the cursor that the answer gave. Both are remembered for as long as `lastPulledAt`
+   * stands where it does: it knows nothing of them, and the next pull must.
    */
-  async acknowledge(pending: Pending, lastPulledAt: number): Promise<void> {
-    const before = await this.#sentPushes(lastPulledAt);
-    await this.#set(`strandline_sent_${before.length}`, { at: lastPulledAt, rows: pending.rows });
+  async acknowledge({ rows }: Pending, cursor: string | null, lastPulledAt: number): Promise<void> {
+    const sent = await this.#sentPushes(lastPulledAt);
+    const push: SentPush = { at: lastPulledAt, cursor, rows };
+    await this.#set(`strandline_sent_${sent.length}`, push);
+    sent.push(push);
     await this.#remove("strandline_pending");
   }
 
-  /** What was pushed and not pulled back yet, by {@link key}. */
-  async sent(lastPulledAt: number | null | undefined): Promise<Map<string, SentRow>> {
+  /** What was pushed since the last pull, by {@link key}, and where that has taken the copy. */
+  async sent(lastPulledAt: number | null | undefined): Promise<Sent> {
     const pushes = await this.#sentPushes(lastPulledAt ?? 0);
-    return new Map(pushes.flatMap(({ rows }) => rows.map((row) => [key(row.table, row.id), row])));
+    const rows = new Map(pushes.flatMap((push) => push.rows.map((row) => [key(row.table, row.id), row])));
+    return { rows, cursor: pushes.at(-1)?.cursor ?? null };
   }
 
   /** The counter was lost (a device restored from its backup): whoever it counted for is somebody else from now on. */
@@ -192,15 +208,22 @@ export class Ledger {
     else await this.#remove("strandline_conflicts");
   }
 
-  /** One entry a push, so that a long outbox is not written anew with each of its pushes. Older ones are cleared away. */
+  /**
+   * The pushes under this `lastPulledAt`: an entry each, so that a long outbox is not written anew with every push of it.
+   * When that has moved on, they are cleared away.
+   */
   async #sentPushes(lastPulledAt: number): Promise<SentPush[]> {
-    const pushes: SentPush[] = [];
-    for (let at = 0; ; at++) {
+    const read = this.#sent === undefined;
+    this.#sent ??= [];
+    for (let at = 0; read; at++) {
       const push = await this.#database.localStorage.get<SentPush>(`strandline_sent_${at}` as never);
-      if (!push) return pushes;
-      if (push.at === lastPulledAt) pushes.push(push);
-      else await this.#remove(`strandline_sent_${at}`);
+      if (!push) break;
+      this.#sent.push(push);
     }
+    if (this.#sent.every((push) => push.at === lastPulledAt)) return this.#sent;
+    // From the last one on: what a crash leaves is found from the first.
+    for (let at = this.#sent.length - 1; at >= 0; at--) await this.#remove(`strandline_sent_${at}`);
+    return (this.#sent = []);
   }
 
   async #keep(identity: Identity): Promise<void> {

@@ -64,17 +64,20 @@ export class Outbox {
   async settle(lastPulledAt: number | null | undefined): Promise<void> {
     const pending = await this.#ledger.pending();
     if (!pending) return;
-    if (await this.#wasApplied(pending)) await this.#ledger.acknowledge(pending, lastPulledAt ?? 0);
-    else await this.#ledger.unbook();
+    const cursor = await this.#wasApplied(pending);
+    if (cursor === undefined) await this.#ledger.unbook();
+    else await this.#ledger.acknowledge(pending, cursor, lastPulledAt ?? 0);
   }
 
   /** Pushes all of `rows` that it can, in pushes that are each atomic. */
-  async push(rows: SentRow[], position: Position, lastPulledAt: number): Promise<Pushed> {
+  async push(rows: SentRow[], { cursor, rev }: Position, lastPulledAt: number): Promise<Pushed> {
     const pushed: Pushed = { applied: new Set(), rejected: [], conflicts: [] };
     const queue = chunks(rows.filter((row) => this.#isNews(row)), this.#limits);
     try {
       for (let chunk = queue.shift(); chunk; chunk = queue.shift()) {
-        queue.unshift(...(await this.#pushChunk(chunk, position, lastPulledAt, pushed)));
+        // Each push goes on from the answer to the one before, so that history cannot break unnoticed between two.
+        const place = { cursor: (await this.#ledger.sent(lastPulledAt)).cursor ?? cursor, base: rev, rows: chunk };
+        queue.unshift(...(await this.#pushChunk(place, lastPulledAt, pushed)));
         if (pushed.refused) break;
       }
     } catch (error) {
@@ -84,8 +87,9 @@ export class Outbox {
   }
 
   /** Pushes one chunk, and gives what has to be tried again at once: less of it, or without what was rejected. */
-  async #pushChunk(rows: SentRow[], { cursor, rev }: Position, lastPulledAt: number, pushed: Pushed): Promise<SentRow[][]> {
-    const pending = await this.#ledger.book({ cursor, base: rev, rows });
+  async #pushChunk(push: Omit<Pending, "seq">, lastPulledAt: number, pushed: Pushed): Promise<SentRow[][]> {
+    const pending = await this.#ledger.book(push);
+    const { rows } = pending;
     let answer: PushAnswer;
     try {
       answer = await this.#send(pending);
@@ -106,7 +110,7 @@ export class Outbox {
       await this.#ledger.rename();
       return [rows];
     }
-    await this.#ledger.acknowledge(pending, lastPulledAt);
+    await this.#ledger.acknowledge(pending, placeAfter(pending, answer), lastPulledAt);
     for (const { table, id } of rows) pushed.applied.add(key(table, id));
     return [];
   }
@@ -135,18 +139,19 @@ export class Outbox {
     return true;
   }
 
-  async #wasApplied(pending: Pending): Promise<boolean> {
+  /** Where a push without an answer took the copy; undefined if it was not applied. */
+  async #wasApplied(pending: Pending): Promise<string | null | undefined> {
     try {
-      await this.#send(pending);
-      return true;
+      return placeAfter(pending, await this.#send(pending));
     } catch (error) {
       // Only these are about the push itself. A 403, say, is no word on what was done when the right was still there.
       if (!(error instanceof StrandlineError) || ![400, 409, 410, 413].includes(error.status) || !nothingApplied(error)) throw error;
-      if (!(error instanceof ResyncRequired)) return false;
+      if (!(error instanceof ResyncRequired)) return undefined;
     }
     // Its cursor is of no use any more, which says nothing about whether it was applied before. Its number does: a push of
     // nothing under it either finds it used, or uses it up, so that one still on its way comes too late.
-    return (await this.#client().push({ changes: [], seq: pending.seq }, this.#call)).duplicate;
+    const { duplicate } = await this.#client().push({ changes: [], seq: pending.seq }, this.#call);
+    return duplicate ? pending.cursor : undefined;
   }
 
   #send({ seq, cursor, base, rows }: Pending): Promise<PushAnswer> {
@@ -191,6 +196,11 @@ export function leftOut(changes: ChangeSet, applied: Set<string>): Record<string
     return [table, ids.filter((id) => !applied.has(key(table, id)))];
   });
   return Object.fromEntries(entries) as Record<string, string[]>;
+}
+
+/** The answer's cursor replaces the copy's (PROTOCOL.md §4); without one, the answer's is not of these collections. */
+function placeAfter({ cursor }: Pending, answer: PushAnswer): string | null {
+  return cursor === null ? null : answer.cursor;
 }
 
 /** Whether an error is the server's own word that this request was not carried out (PROTOCOL.md §4: 4xx leave `seq` free). */

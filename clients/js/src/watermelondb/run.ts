@@ -121,8 +121,10 @@ export class Run {
   async #pull(lastPulledAt: number | null | undefined) {
     const { client, tables, ledger, pageSize, signal } = this.#options;
     const sent = await ledger.sent(lastPulledAt);
-    const pulled = await pull(client(), tables, ledger.position(lastPulledAt), { pageSize, signal, full: this.#full });
-    const lap = new Lap(tables, pulled, sent, this.#refusedBy);
+    const position = ledger.position(lastPulledAt);
+    const place = position && { ...position, cursor: sent.cursor ?? position.cursor };
+    const pulled = await pull(client(), tables, place, { pageSize, signal, full: this.#full });
+    const lap = new Lap(tables, pulled, sent.rows, this.#refusedBy);
     await this.#prepare(lap);
     this.#lap = lap;
     const timestamp = await ledger.stamp(pulled.cursor, tables.shape, lastPulledAt);
