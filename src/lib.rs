@@ -6,5 +6,6 @@ pub mod copier;
 pub mod domain;
 pub mod feed;
 pub mod http;
+pub mod replica;
 pub mod server;
 pub mod store;

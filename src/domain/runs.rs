@@ -74,6 +74,52 @@ impl Runs {
 }
 
 /// Collects revisions in ascending order; one that is not above the last is left out, being there already.
+impl Runs {
+    /// The first `count` revisions, and the rest.
+    #[must_use]
+    pub fn split_at(&self, count: u64) -> (Self, Self) {
+        let (mut left, mut head, mut tail) = (count, Vec::new(), Vec::new());
+        for range in self.ranges() {
+            let (first, last) = range.into_inner();
+            let taken = left.min(last - first + 1);
+            if taken > 0 {
+                head.push(first..=first + taken - 1);
+            }
+            if first + taken <= last {
+                tail.push(first + taken..=last);
+            }
+            left -= taken;
+        }
+        (head.into_iter().collect(), tail.into_iter().collect())
+    }
+
+    /// Those from `rev` on.
+    #[must_use]
+    pub fn from_rev(&self, rev: Rev) -> Self {
+        self.ranges().map(|range| rev.get().max(*range.start())..=*range.end()).collect()
+    }
+}
+
+impl FromIterator<RangeInclusive<u64>> for Runs {
+    /// From ranges in ascending order. Those that overlap or touch what came before are joined to it.
+    fn from_iter<I: IntoIterator<Item = RangeInclusive<u64>>>(ranges: I) -> Self {
+        let mut counts: Vec<u64> = Vec::new();
+        let mut end = 0_u64;
+        for range in ranges {
+            let (first, last) = (range.start().max(&(end + 1)).to_owned(), *range.end());
+            if first > last {
+                continue;
+            }
+            match counts.last_mut() {
+                Some(take) if first == end + 1 => *take += last - end,
+                _ => counts.extend([first - end - 1, last - first + 1]),
+            }
+            end = last;
+        }
+        Self(counts)
+    }
+}
+
 impl FromIterator<Rev> for Runs {
     fn from_iter<I: IntoIterator<Item = Rev>>(revs: I) -> Self {
         let mut counts: Vec<u64> = Vec::new();
@@ -118,6 +164,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_set_is_split_as_its_members_are(
+            set in proptest::collection::btree_set(1_u64..200, 0..100), count in 0_u64..120, from in 0_u64..220
+        ) {
+            let of = |revs: &[u64]| revs.iter().map(|r| Rev::new(*r).unwrap()).collect::<Runs>();
+            let revs: Vec<u64> = set.into_iter().collect();
+            let at = usize::try_from(count).unwrap().min(revs.len());
+            prop_assert_eq!(of(&revs).split_at(count), (of(&revs[..at]), of(&revs[at..])));
+            let rest: Vec<u64> = revs.iter().copied().filter(|rev| *rev >= from).collect();
+            prop_assert_eq!(of(&revs).from_rev(Rev::new(from).unwrap()), of(&rest));
+        }
+
         #[test]
         fn a_set_comes_back_as_it_went(set in proptest::collection::btree_set(1_u64..400, 0..200)) {
             let runs: Runs = set.iter().map(|r| Rev::new(*r).unwrap()).collect();

@@ -34,4 +34,5 @@ mod lost;
 mod model;
 mod over_postgres;
 mod postgres;
+mod replica;
 mod support;

@@ -1,7 +1,7 @@
 /** How long to wait before trying again, so that a thousand clients do not come back in the same second. */
 
 const FIRST_MS = 500;
-const LONGEST_MS = 30_000;
+const LONGEST_MS = 60_000;
 
 /**
  * Milliseconds before attempt number `attempt` (0 for the first retry): doubling, capped, with half of it random.

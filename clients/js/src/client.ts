@@ -39,6 +39,12 @@ export interface PullOptions extends CallOptions {
   collections?: string[] | undefined;
 }
 
+/** Of the live feed. */
+export interface FeedOptions extends PullOptions {
+  /** Called whenever a connection is made. */
+  onOpen?: () => void;
+}
+
 /** Guards of a record's write (PROTOCOL.md §5); one that does not hold is a 412 `precondition_failed`. */
 export interface WriteOptions extends CallOptions {
   /** The revision that the record must have. */
@@ -109,19 +115,14 @@ export class StrandlineClient {
    * made anew from the last page's cursor, with backoff and jitter; `onOpen` is called whenever one is made.
    * Throws `ResyncRequired` when the cursor is of no use any more, and other errors that time does not heal.
    */
-  async *events(options: PullOptions & { onOpen?: () => void } = {}): AsyncGenerator<Page> {
-    const { onOpen, ...pull } = options;
+  async *events(options: FeedOptions = {}): AsyncGenerator<Page> {
+    const pull = { ...options };
     // `now` would be a later one on every reconnect, and what happened between two of them lost.
     if (pull.since === "now") pull.since = (await this.changes(pull))?.cursor;
     for (let attempt = 0; ; attempt++) {
       let retryAfter: number | undefined;
       try {
-        const { pieces } = await this.#pull(pull, { Accept: "text/event-stream" });
-        onOpen?.();
-        for await (const { event, data } of readEvents(pieces)) {
-          if (event === "resync") throw problemError(parseJson<Problem>(data));
-          if (event !== "changes") continue;
-          const page = parseJson<Page>(data);
+        for await (const page of this.connect(pull)) {
           yield page;
           pull.since = page.cursor;
           attempt = 0;
@@ -131,6 +132,16 @@ export class StrandlineClient {
         if (error instanceof StrandlineError) retryAfter = error.retryAfter;
       }
       await sleep(backoff(attempt, retryAfter), pull.signal);
+    }
+  }
+
+  /** One connection of the live feed: it ends, or throws, when the connection does. */
+  async *connect({ onOpen, ...pull }: FeedOptions = {}): AsyncGenerator<Page> {
+    const { pieces } = await this.#pull(pull, { Accept: "text/event-stream" });
+    onOpen?.();
+    for await (const { event, data } of readEvents(pieces)) {
+      if (event === "resync") throw problemError(parseJson<Problem>(data));
+      if (event === "changes") yield parseJson<Page>(data);
     }
   }
 

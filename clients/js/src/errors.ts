@@ -70,6 +70,8 @@ export function problemError(problem: Problem, retryAfter?: number): StrandlineE
 
 /** Whether the same call may succeed later: the network's troubles, an overloaded server, a server that restarts. */
 export function isTransient(error: unknown): boolean {
-  if (error instanceof NetworkError) return true;
-  return error instanceof StrandlineError && (error.status === 408 || error.status === 429 || error.status >= 500);
+  return error instanceof StrandlineError ? TRANSIENT.has(error.status) : error instanceof NetworkError;
 }
+
+/** Not 507: a full disk is not emptied by asking again. */
+const TRANSIENT = new Set([408, 429, 500, 502, 503, 504]);

@@ -40,6 +40,27 @@ export function* decodeRuns(runs: readonly number[]): Generator<number> {
   }
 }
 
+/** The first `count` revisions of some runs, and the last one of them. */
+export function takeRuns(runs: readonly number[], count: number): { runs: number[]; last: number } {
+  const writer = new RunsWriter();
+  let left = count;
+  let last = 0;
+  for (const [first, end] of stretches(runs)) {
+    last = Math.min(end, first + left - 1);
+    writer.take(first, last);
+    left -= last - first + 1;
+    if (left === 0) break;
+  }
+  return { runs: writer.runs, last };
+}
+
+/** The revisions of some runs that are above `rev`. */
+export function runsAbove(runs: readonly number[], rev: number): number[] {
+  const writer = new RunsWriter();
+  for (const [first, last] of stretches(runs)) if (last > rev) writer.take(Math.max(first, rev + 1), last);
+  return writer.runs;
+}
+
 /**
  * What a replica that holds `held` (in rising order, each once) lacks of a manifest, and what it holds that the
  * manifest has not (PROTOCOL.md §6, steps 3 and 4).

@@ -12,12 +12,12 @@ import {
   StrandlineClient,
   StrandlineError,
 } from "../src/index.ts";
-import { type Server, startServer } from "./server.ts";
+import { Server } from "./bench/server.ts";
 
 let server: Server;
 let spaces = 0;
-before(async () => (server = await startServer()));
-after(() => server.stop());
+before(async () => (server = await Server.start()));
+after(() => server.close());
 
 /** A client of a new space. */
 const given = (more: object = {}) => new StrandlineClient({ url: server.url, space: `space-${spaces++}`, ...more });

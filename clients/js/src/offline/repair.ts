@@ -1,0 +1,59 @@
+/** The local side of a repair: compare, and fetch the difference (PROTOCOL-CLIENT.md §6, PROTOCOL.md §6). */
+
+import { Checksum } from "../checksum.js";
+import type { ResyncRequired } from "../errors.js";
+import { compareRuns, runsAbove, takeRuns } from "../runs.js";
+import type { FetchPage, Manifest } from "../types.js";
+import { learn } from "./learn.js";
+import type { Tx } from "./store.js";
+
+/** Revisions that are asked for at once. */
+export const FETCHED_AT_ONCE = 5000;
+
+/** Takes the manifest: what the server has not is stale from now on, what is missing remains to be fetched. */
+export async function takeManifest(tx: Tx, manifest: Manifest, why: ResyncRequired | undefined): Promise<void> {
+  const { copy } = tx;
+  if (why?.reason === "epoch" || why?.reason === "ahead") await forget(tx, why.sharedRev);
+  const known = (await tx.revs()).filter(({ rev }) => rev > 0);
+  const { missing, foreign } = compareRuns(manifest.runs, known.map(({ rev }) => rev));
+  const foreigners = new Set(foreign);
+  const stale = new Set((await tx.all("records", null, "stale")).map(({ rev }) => rev));
+  tx.sum = new Checksum();
+  for (const { rev, name } of known) {
+    const isForeign = foreigners.has(rev);
+    if (!isForeign) tx.sum.add(rev);
+    if (isForeign === stale.has(rev)) continue;
+    const record = await tx.get("records", name);
+    if (!record) continue;
+    if (isForeign) record.stale = 1;
+    else delete record.stale;
+    tx.put("records", record);
+  }
+  copy.remaining = missing.length ? missing : null;
+  copy.cursor = manifest.cursor as string;
+  if (copy.sending && copy.sending.cursor !== null) copy.sending.cursor = copy.cursor;
+  copy.whole = false;
+  copy.etag = null;
+}
+
+/** What to fetch next. */
+export function nextRuns(remaining: number[]): { runs: number[]; last: number } {
+  return takeRuns(remaining, FETCHED_AT_ONCE);
+}
+
+/** Takes records that were fetched up to revision `last`. */
+export async function takeFetched(tx: Tx, page: FetchPage, last: number): Promise<void> {
+  await learn(tx, page.changes);
+  const upTo = page.has_more && page.next !== null ? page.next - 1 : last;
+  const left = runsAbove(tx.copy.remaining ?? [], upTo);
+  tx.copy.remaining = left.length ? left : null;
+}
+
+/** Forgets the revisions of a history that is not the present one; the data stay, and are stale. */
+async function forget(tx: Tx, sharedRev: number): Promise<void> {
+  const above = IDBKeyRange.lowerBound(sharedRev, true);
+  for (const record of await tx.all("records", above, "rev")) tx.put("records", { ...record, rev: 0, stale: 1 });
+  for (const table of ["edits", "sending"] as const) {
+    for (const row of await tx.all(table)) if ((row.base ?? 0) > sharedRev) tx.put(table, { ...row, base: 0 });
+  }
+}

@@ -1,0 +1,74 @@
+//! The replica's file: opened, brought up to date, and changed in whole transactions.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, SqliteConnection};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use super::ReplicaError;
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/replica");
+
+/// `synchronous = FULL`: a push that was sent must be remembered after a power cut, or its number would be given twice.
+const PRAGMAS: &str = "
+    PRAGMA busy_timeout = 10000;
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA temp_store = MEMORY;
+    PRAGMA cache_size = -16384;
+";
+
+/// Decides whether a commit takes place.
+pub(super) type Gate = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// One connection to the file.
+pub(super) struct Database {
+    connection: SqliteConnection,
+    before_commit: Option<Gate>,
+}
+
+impl Database {
+    /// Opens a file that is there, or makes it.
+    pub fn open(path: &Path, before_commit: Option<Gate>) -> Result<Self, ReplicaError> {
+        let cannot = |why: String| ReplicaError::Local(format!("{} cannot be opened: {why}", path.display()));
+        let text = path.to_str().ok_or_else(|| cannot("its path is not UTF-8".into()))?;
+        // A `file:` would be taken for a URI.
+        let text = if text.starts_with("file:") { format!("./{text}") } else { text.to_owned() };
+        let mut connection = SqliteConnection::establish(&text).map_err(|error| cannot(error.to_string()))?;
+        connection.batch_execute(PRAGMAS).map_err(|error| cannot(error.to_string()))?;
+        // Two programs that open it at once must not both migrate.
+        let migrated = connection.exclusive_transaction(|connection| {
+            connection
+                .run_pending_migrations(MIGRATIONS)
+                .map(drop)
+                .map_err(|error| ReplicaError::Local(error.to_string()))
+        });
+        migrated.map_err(|error| cannot(error.to_string()))?;
+        Ok(Self { connection, before_commit })
+    }
+
+    /// Reads in one snapshot.
+    pub fn read<T>(
+        &mut self,
+        work: impl FnOnce(&mut SqliteConnection) -> Result<T, ReplicaError>,
+    ) -> Result<T, ReplicaError> {
+        self.connection.transaction(work)
+    }
+
+    /// Changes something, as a whole or not at all.
+    pub fn write<T>(
+        &mut self,
+        work: impl FnOnce(&mut SqliteConnection) -> Result<T, ReplicaError>,
+    ) -> Result<T, ReplicaError> {
+        let gate = self.before_commit.clone();
+        self.connection.immediate_transaction(|connection| {
+            let done = work(connection)?;
+            match gate {
+                Some(open) if !open() => Err(ReplicaError::Interrupted),
+                _ => Ok(done),
+            }
+        })
+    }
+}

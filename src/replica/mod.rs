@@ -1,0 +1,452 @@
+//! The offline client: a copy of a space in a local SQLite file, with an outbox of edits (clients/PROTOCOL-CLIENT.md).
+//!
+//! The user reads and writes the file, online or not; [`Replica::sync`] does the rest. Whatever happens in between, the
+//! killing of the process included, nothing that the user did is lost without being listed as a conflict, nothing that was
+//! deleted rises again, and once a sync has ended well the replica is what the server has, proven by count and checksum.
+//!
+//! ```no_run
+//! use strandline::replica::{Options, Origin, Replica};
+//!
+//! let origin = Origin { url: "http://127.0.0.1:7878".into(), space: "demo".parse()?, collections: None };
+//! let replica = Replica::create("demo.replica".as_ref(), &origin, Options::default())?;
+//! let (todos, milk) = ("todos".parse()?, strandline::domain::RecordId::new("milk")?);
+//! replica.put(&todos, &milk, &Replica::document(r#"{"title":"Buy milk"}"#)?)?;
+//! let report = replica.sync()?;
+//! println!("{} pushed, {} pulled, {} conflicts", report.pushed, report.pulled, report.conflicts);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Every call is blocking, and every step of a sync is one local transaction. Any number of threads and processes may use
+//! one file at once.
+//!
+//! - `edit` is what the user does and sees, `state` where the replica stands, `database` the file.
+//! - `step` says what is to be done next, `sync` asks, `apply` books the answer; `wire` is the protocol's JSON.
+
+mod apply;
+mod database;
+mod edit;
+mod error;
+mod follow;
+mod schema;
+mod state;
+mod step;
+mod sync;
+mod transport;
+mod watch;
+mod wire;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use diesel::SqliteConnection;
+use diesel::prelude::*;
+use serde_json::value::RawValue;
+
+use crate::domain::{CollectionName, Collections, Document, JsonFault, RecordId, Rev, SpaceName, Timestamp};
+use database::Database;
+use schema::{conflicts, edits, records, replica, sending};
+use state::State;
+use sync::Sync;
+use watch::Watchers;
+
+pub use error::ReplicaError;
+pub use follow::{Followed, Stop};
+pub use sync::{Progress, Report};
+pub use transport::{Http, Request, Response, Transport};
+pub use watch::{LocalChange, Watch};
+
+/// What a replica is a copy of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The server's address, such as `http://127.0.0.1:7878`.
+    pub url: String,
+    /// The space.
+    pub space: SpaceName,
+    /// The collections that are copied; `None` for all.
+    pub collections: Option<Collections>,
+}
+
+/// How a replica is used. Nothing of it is stored.
+#[derive(Clone)]
+pub struct Options {
+    /// The token for the server.
+    pub token: Option<String>,
+    /// How requests are sent; `None` for [`Http`] to the origin's address.
+    pub transport: Option<Arc<dyn Transport>>,
+    /// How often a request is made before a sync gives up.
+    pub tries: u32,
+    /// Asked before each commit to the file; where it says no, the commit fails with [`ReplicaError::Interrupted`]. For
+    /// tests of what a process leaves that is killed.
+    pub before_commit: Option<Arc<dyn Fn() -> bool + Send + std::marker::Sync>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { token: None, transport: None, tries: 5, before_commit: None }
+    }
+}
+
+/// What the server's win discarded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    /// By which it is restored or discarded.
+    pub number: u64,
+    /// The record's collection.
+    pub collection: CollectionName,
+    /// The record's id.
+    pub id: RecordId,
+    /// What the user wrote; `None` for a deletion.
+    pub mine: Option<Document>,
+    /// The server's record then, as a change of PROTOCOL.md §2 in JSON; `None` where none was held.
+    pub theirs: Option<String>,
+    /// Why the server cannot take it at all, as JSON; `None` where its own record won.
+    pub problem: Option<String>,
+    /// When.
+    pub found_at: Timestamp,
+}
+
+/// How a replica is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The client's name in the header `Strandline-Client`.
+    pub client: String,
+    /// Where it stands; opaque. `None` before the first page.
+    pub cursor: Option<String>,
+    /// Whether it was the server's copy when it last heard of it.
+    pub whole: bool,
+    /// Records that it holds.
+    pub records: u64,
+    /// Their checksum (PROTOCOL.md §1).
+    pub checksum: String,
+    /// Records that a repair may drop yet.
+    pub stale: u64,
+    /// Records that a repair has to fetch yet.
+    pub to_fetch: u64,
+    /// Edits that no push holds yet.
+    pub edits: u64,
+    /// Edits in a push without an answer.
+    pub sending: u64,
+    /// Conflicts that nobody decided.
+    pub conflicts: u64,
+    /// When a sync last ended well.
+    pub synced_at: Option<Timestamp>,
+}
+
+/// Whether a replica was right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Whether count and checksum in the file were those of its records.
+    pub sound: bool,
+    /// Whether the records were the server's, without a repair for being different.
+    pub same: bool,
+    /// What the sync did.
+    pub report: Report,
+}
+
+/// A replica. Clones share it.
+#[derive(Clone)]
+pub struct Replica(Arc<Shared>);
+
+struct Shared {
+    database: Mutex<Database>,
+    transport: Arc<dyn Transport>,
+    tries: u32,
+    origin: Origin,
+    client: String,
+    watchers: Watchers,
+}
+
+impl Replica {
+    /// Makes an empty replica of `origin` in a new file. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`ReplicaError::Exists`], [`ReplicaError::Address`], [`ReplicaError::Local`].
+    pub fn create(path: &Path, origin: &Origin, options: Options) -> Result<Self, ReplicaError> {
+        let transport = transport(origin, &options)?;
+        if path.exists() {
+            return Err(ReplicaError::Exists(path.to_owned()));
+        }
+        let mut database = Database::open(path, options.before_commit)?;
+        let client = format!("replica-{}", uuid::Uuid::new_v4().simple());
+        let row = (
+            replica::id.eq(1),
+            replica::url.eq(&origin.url),
+            replica::space.eq(origin.space.as_str()),
+            replica::collections.eq(origin.collections.as_ref().map(ToString::to_string)),
+            replica::name.eq(&client),
+        );
+        database.write(|file| {
+            diesel::insert_into(replica::table).values(row).execute(file)?;
+            Ok(())
+        })?;
+        Ok(Self::new(database, transport, options.tries, origin.clone(), client))
+    }
+
+    /// Opens the replica in a file.
+    ///
+    /// # Errors
+    /// [`ReplicaError::NotAReplica`], [`ReplicaError::Local`].
+    pub fn open(path: &Path, options: Options) -> Result<Self, ReplicaError> {
+        let not_one = || ReplicaError::NotAReplica(path.to_owned());
+        if !is_replica(path) {
+            return Err(not_one());
+        }
+        let mut database = Database::open(path, options.before_commit.clone())?;
+        let columns = (replica::url, replica::space, replica::collections, replica::name);
+        let row = database.read(|file| Ok(replica::table.select(columns).first(file).optional()?))?;
+        let (url, space, collections, client): (String, String, Option<String>, String) = row.ok_or_else(not_one)?;
+        let broken = |fault: crate::domain::NameFault| ReplicaError::Local(fault.to_string());
+        let origin = Origin {
+            url,
+            space: SpaceName::new(&space).map_err(broken)?,
+            collections: collections.map(|list| Collections::parse(&list)).transpose().map_err(broken)?,
+        };
+        let transport = transport(&origin, &options)?;
+        Ok(Self::new(database, transport, options.tries, origin, client))
+    }
+
+    fn new(database: Database, transport: Arc<dyn Transport>, tries: u32, origin: Origin, client: String) -> Self {
+        let (database, watchers) = (Mutex::new(database), Watchers::default());
+        Self(Arc::new(Shared { database, transport, tries, origin, client, watchers }))
+    }
+
+    /// What it is a copy of.
+    pub fn origin(&self) -> &Origin {
+        &self.0.origin
+    }
+
+    /// A record's data from JSON text, as [`Self::put`] takes it.
+    ///
+    /// # Errors
+    /// [`JsonFault`] where it is no JSON object, or one that no server takes (PROTOCOL.md §2).
+    pub fn document(json: &str) -> Result<Document, JsonFault> {
+        let raw: &RawValue = serde_json::from_str(json).map_err(|_| JsonFault::Malformed)?;
+        Document::parse(raw)
+    }
+
+    /// What the user sees of a record: the newest edit, or what the server has.
+    ///
+    /// # Errors
+    /// [`ReplicaError::Local`].
+    pub fn get(&self, collection: &CollectionName, id: &RecordId) -> Result<Option<Document>, ReplicaError> {
+        self.read(|file| edit::see(file, collection.as_str(), id.as_str()))
+    }
+
+    /// What the user sees of a collection: at most `limit` records in order of id, by bytes, those after `after`.
+    ///
+    /// # Errors
+    /// [`ReplicaError::Local`].
+    pub fn list(
+        &self,
+        collection: &CollectionName,
+        after: Option<&RecordId>,
+        limit: usize,
+    ) -> Result<Vec<(RecordId, Document)>, ReplicaError> {
+        self.read(|file| edit::list(file, collection.as_str(), after.map(RecordId::as_str), limit))
+    }
+
+    /// The collections in which there is anything.
+    ///
+    /// # Errors
+    /// [`ReplicaError::Local`].
+    pub fn collection_names(&self) -> Result<Vec<CollectionName>, ReplicaError> {
+        let names = self.read(|file| {
+            let mut names = records::table.select(records::collection).distinct().load::<String>(file)?;
+            names.extend(edits::table.select(edits::collection).distinct().load::<String>(file)?);
+            names.extend(sending::table.select(sending::collection).distinct().load::<String>(file)?);
+            names.sort_unstable();
+            names.dedup();
+            Ok(names)
+        })?;
+        Ok(names.iter().filter_map(|name| CollectionName::new(name).ok()).collect())
+    }
+
+    /// Writes a record. It is in the file when this returns, and at the server after the next sync.
+    ///
+    /// # Errors
+    /// [`ReplicaError::Local`].
+    pub fn put(&self, collection: &CollectionName, id: &RecordId, data: &Document) -> Result<(), ReplicaError> {
+        self.write(|file| edit::put(file, collection, id, data))?;
+        self.tell(&[(collection.to_string(), id.to_string())]);
+        Ok(())
+    }
+
+    /// Deletes a record. `false` when there is none.
+    ///
+    /// # Errors
+    /// [`ReplicaError::Local`].
+    pub fn delete(&self, collection: &CollectionName, id: &RecordId) -> Result<bool, ReplicaError> {
+        let deleted = self.write(|file| edit::delete(file, collection, id))?;
+        if deleted {
+            self.tell(&[(collection.to_string(), id.to_string())]);
+        }
+        Ok(deleted)
+    }
+
+    /// Pushes, pulls, checks, and repairs where that is needed.
+    ///
+    /// # Errors
+    /// [`ReplicaError`]; whatever it is, the next sync goes on where this one was.
+    pub fn sync(&self) -> Result<Report, ReplicaError> {
+        self.sync_with(&mut |_| {})
+    }
+
+    /// [`Self::sync`], telling how far it is.
+    ///
+    /// # Errors
+    /// Those of [`Self::sync`].
+    pub fn sync_with(&self, progress: &mut dyn FnMut(Progress)) -> Result<Report, ReplicaError> {
+        Sync::new(self, progress).run()
+    }
+
+    /// Counts anew what is in the file, and compares it with the server by a sync. With `repair`, what is wrong in the file
+    /// is compared with the server's manifest, revision by revision. A sync repairs by itself what differs from the server.
+    ///
+    /// # Errors
+    /// Those of [`Self::sync`].
+    pub fn verify(&self, repair: bool, progress: &mut dyn FnMut(Progress)) -> Result<Verdict, ReplicaError> {
+        let sound = self.write(apply::recount)?;
+        let sync = Sync::new(self, progress);
+        let report = if repair && !sound { sync.repair() } else { sync.run() }?;
+        Ok(Verdict { sound, same: !report.repairs.iter().any(|reason| reason == "different"), report })
+    }
+
+    /// Tells of changes from now on.
+    pub fn watch(&self) -> Watch {
+        self.0.watchers.watch()
+    }
+
+    /// What the server's win discarded and nobody decided, oldest first.
+    ///
+    /// # Errors
+    /// [`ReplicaError::Local`].
+    pub fn conflicts(&self) -> Result<Vec<Conflict>, ReplicaError> {
+        let rows = self.read(|file| Ok(conflicts::table.order(conflicts::number).load::<ConflictRow>(file)?))?;
+        rows.into_iter().map(conflict).collect()
+    }
+
+    /// Makes what a conflict discarded the user's newest edit, on whatever is there now.
+    ///
+    /// # Errors
+    /// [`ReplicaError::NoConflict`], [`ReplicaError::Local`].
+    pub fn restore(&self, number: u64) -> Result<(), ReplicaError> {
+        let key = self.write(|file| {
+            let row = conflicts::table.find(stored(number)).first::<ConflictRow>(file).optional()?;
+            let conflict = row.map(conflict).transpose()?.ok_or(ReplicaError::NoConflict(number))?;
+            match &conflict.mine {
+                Some(data) => edit::put(file, &conflict.collection, &conflict.id, data)?,
+                None => {
+                    edit::delete(file, &conflict.collection, &conflict.id)?;
+                }
+            }
+            diesel::delete(conflicts::table.find(stored(number))).execute(file)?;
+            Ok((conflict.collection.to_string(), conflict.id.to_string()))
+        })?;
+        self.tell(&[key]);
+        Ok(())
+    }
+
+    /// Forgets what a conflict discarded.
+    ///
+    /// # Errors
+    /// [`ReplicaError::NoConflict`], [`ReplicaError::Local`].
+    pub fn discard(&self, number: u64) -> Result<(), ReplicaError> {
+        let gone = self.write(|file| Ok(diesel::delete(conflicts::table.find(stored(number))).execute(file)?))?;
+        if gone == 0 { Err(ReplicaError::NoConflict(number)) } else { Ok(()) }
+    }
+
+    /// How it is.
+    ///
+    /// # Errors
+    /// [`ReplicaError::Local`].
+    pub fn status(&self) -> Result<Status, ReplicaError> {
+        let count = |count: i64| u64::try_from(count).unwrap_or(0);
+        self.read(|file| {
+            let state = State::load(file)?;
+            Ok(Status {
+                client: self.0.client.clone(),
+                whole: state.whole,
+                records: count(state.count),
+                checksum: state.checksum().to_string(),
+                stale: count(records::table.filter(records::stale).count().get_result(file)?),
+                to_fetch: state.remaining()?.map_or(0, |runs| runs.len()),
+                edits: count(edits::table.count().get_result(file)?),
+                sending: count(sending::table.count().get_result(file)?),
+                conflicts: count(conflicts::table.count().get_result(file)?),
+                synced_at: state.synced_at.map(Timestamp::from_micros),
+                cursor: state.cursor,
+            })
+        })
+    }
+
+    /// The revision that is held of a record, where one counts: for tests and for the curious.
+    ///
+    /// # Errors
+    /// [`ReplicaError::Local`].
+    pub fn revision(&self, collection: &CollectionName, id: &RecordId) -> Result<Option<Rev>, ReplicaError> {
+        let held = self.read(|file| state::Held::find(file, collection.as_str(), id.as_str()))?;
+        Ok(held.filter(|held| !held.stale).map(|held| Rev::from_stored(held.rev)))
+    }
+
+    fn collections(&self) -> Option<&Collections> {
+        self.0.origin.collections.as_ref()
+    }
+
+    fn tries(&self) -> u32 {
+        self.0.tries
+    }
+
+    fn send(&self, request: &Request) -> Result<Response, String> {
+        self.0.transport.send(&self.0.client, request)
+    }
+
+    fn tell(&self, keys: &[apply::Key]) {
+        self.0.watchers.tell(keys);
+    }
+
+    fn read<T>(&self, work: impl FnOnce(&mut SqliteConnection) -> Result<T, ReplicaError>) -> Result<T, ReplicaError> {
+        self.0.database.lock().unwrap_or_else(PoisonError::into_inner).read(work)
+    }
+
+    fn write<T>(&self, work: impl FnOnce(&mut SqliteConnection) -> Result<T, ReplicaError>) -> Result<T, ReplicaError> {
+        self.0.database.lock().unwrap_or_else(PoisonError::into_inner).write(work)
+    }
+}
+
+type ConflictRow = (i64, String, String, Option<String>, Option<String>, Option<String>, i64);
+
+fn conflict(row: ConflictRow) -> Result<Conflict, ReplicaError> {
+    let (number, collection, id, mine, theirs, problem, found_at) = row;
+    Ok(Conflict {
+        number: number.unsigned_abs(),
+        collection: CollectionName::new(&collection).map_err(|fault| ReplicaError::Local(fault.to_string()))?,
+        id: RecordId::from_stored(id),
+        mine: mine.map(|data| Document::from_stored(data.into_boxed_str())),
+        theirs,
+        problem,
+        found_at: Timestamp::from_micros(found_at),
+    })
+}
+
+fn stored(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Whether there is a file with a replica's table. Looked at before anything is changed in it.
+fn is_replica(path: &Path) -> bool {
+    let there = |path: PathBuf| -> Option<bool> {
+        let mut connection = SqliteConnection::establish(path.to_str()?).ok()?;
+        let count = diesel::dsl::sql::<diesel::sql_types::BigInt>(
+            "(SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('replica', 'sending', 'edits'))",
+        );
+        Some(diesel::select(count).get_result::<i64>(&mut connection).ok()? == 3)
+    };
+    path.is_file() && there(path.to_owned()).unwrap_or(false)
+}
+
+fn transport(origin: &Origin, options: &Options) -> Result<Arc<dyn Transport>, ReplicaError> {
+    match &options.transport {
+        Some(transport) => Ok(Arc::clone(transport)),
+        None => Ok(Arc::new(Http::new(&origin.url, &origin.space, options.token.as_deref())?)),
+    }
+}

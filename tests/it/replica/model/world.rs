@@ -1,0 +1,162 @@
+//! Plays a scenario, and knows what must hold.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::{Value, json};
+use strandline::replica::ReplicaError;
+
+use super::device::{Device, names, number_of, spot_of};
+use super::scenario::{COLLECTIONS, DEVICES, Spot, Step};
+use super::server::Server;
+
+struct World {
+    server: Server,
+    devices: Vec<Device>,
+    /// The last number that was given: each write has one of its own.
+    number: u64,
+    /// Where each number was seen at the server, in the history that goes on: it may be there once.
+    seen: HashMap<(Spot, u64), u64>,
+}
+
+/// Whether every promise is kept.
+pub fn play(steps: &[Step]) -> Result<(), String> {
+    let server = Server::new();
+    let devices = (0..DEVICES).map(|who| Device::new(server.line(), who == 1)).collect();
+    let mut world = World { server, devices, number: 0, seen: HashMap::new() };
+    for (at, step) in steps.iter().enumerate() {
+        world.take(*step).and_then(|()| world.look(*step)).map_err(|why| format!("at {at}: {why}"))?;
+    }
+    world.end().map_err(|why| format!("at the end: {why}"))
+}
+
+impl World {
+    fn next(&mut self, delete: bool) -> u64 {
+        if delete {
+            return 0;
+        }
+        self.number += 1;
+        self.number
+    }
+
+    fn take(&mut self, step: Step) -> Result<(), String> {
+        match step {
+            Step::Edit { who, spot, delete } => {
+                let number = self.next(delete);
+                if self.devices[who].may_edit(spot) {
+                    self.devices[who].edit(spot, number);
+                }
+            }
+            Step::Sync { who, cut, meanwhile } => {
+                let meanwhile = meanwhile.map(|(spot, delete)| (spot, self.next(delete)));
+                match self.devices[who].sync(cut, meanwhile) {
+                    Ok(()) => self.compare(who)?,
+                    Err(ReplicaError::Unavailable(_) | ReplicaError::Interrupted) if cut.is_some() => {}
+                    // The server was put back to a time before the space was made.
+                    Err(ReplicaError::Gone) => {}
+                    Err(error) => return Err(format!("device {who}: {error}")),
+                }
+            }
+            Step::Restart { who } => self.devices[who].restart(),
+            Step::Decide { who, restore } => {
+                if let Some(again) = self.devices[who].decide(restore) {
+                    // The user means it.
+                    self.seen.remove(&again);
+                }
+            }
+            Step::Verify { who, repair } => match self.devices[who].replica().verify(repair, &mut |_| {}) {
+                Ok(verdict) if verdict.sound && verdict.same => {}
+                Err(ReplicaError::Gone) => {}
+                other => return Err(format!("device {who} verifies: {other:?}")),
+            },
+            Step::Foreign { spot, delete } => {
+                let number = self.next(delete);
+                let (collection, id) = names(spot);
+                let data = (!delete).then(|| json!({"n": number}));
+                self.server.write(collection.as_str(), id.as_str(), data.as_ref());
+            }
+            Step::Purge => self.server.purge(),
+            Step::BackUp => self.server.back_up(),
+            Step::Restore { backup } => {
+                if self.server.restore(backup) {
+                    self.seen.clear();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What must hold after every step, where the step could have broken it.
+    fn look(&mut self, step: Step) -> Result<(), String> {
+        match step {
+            Step::Foreign { .. } | Step::Restore { .. } => self.look_at_the_server(),
+            Step::Sync { who, .. } | Step::Verify { who, .. } => {
+                self.look_at_the_server()?;
+                self.look_at(who)
+            }
+            Step::Edit { who, .. } | Step::Restart { who } | Step::Decide { who, .. } => self.look_at(who),
+            Step::Purge | Step::BackUp => Ok(()),
+        }
+    }
+
+    /// Nothing is there again that was gone.
+    fn look_at_the_server(&mut self) -> Result<(), String> {
+        let mut here = Vec::new();
+        for device in &mut self.devices {
+            here.extend(device.taken());
+        }
+        here.extend(self.server.live().iter().map(|it| (spot_of(it), number_of(it), it["rev"].as_u64().unwrap())));
+        for (spot, number, rev) in here.into_iter().filter(|(_, number, _)| *number > 0) {
+            let before = *self.seen.entry((spot, number)).or_insert(rev);
+            if before != rev {
+                return Err(format!("{number} has risen again in {spot:?}: it had revision {before}, now {rev}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing that its user did is lost.
+    fn look_at(&self, who: usize) -> Result<(), String> {
+        let device = &self.devices[who];
+        let lost = device.lost();
+        if lost.is_empty() { Ok(()) } else { Err(format!("device {who} has lost {lost:?}: {}", device.state())) }
+    }
+
+    /// What a device holds is what the server has.
+    fn compare(&self, who: usize) -> Result<(), String> {
+        let device = &self.devices[who];
+        let live = self.server.live();
+        let live = live.iter().filter(|it| !device.scoped || it["collection"] == COLLECTIONS[0]);
+        let theirs: BTreeMap<Spot, (u64, u64)> =
+            live.map(|it| (spot_of(it), (it["rev"].as_u64().unwrap(), number_of(it)))).collect();
+        let state = device.state();
+        let records = state["records"].as_array().unwrap();
+        let ours: BTreeMap<Spot, (u64, u64)> =
+            records.iter().map(|it| (spot_of(it), (it["rev"].as_u64().unwrap(), number_of(it)))).collect();
+        let stale = records.iter().any(|it| it.get("stale").is_some());
+        if ours == theirs && !stale && state["remaining"] == Value::Null {
+            return Ok(());
+        }
+        Err(format!("device {who} holds {ours:?}, the server {theirs:?}: {state}"))
+    }
+
+    /// With a network that works, everybody is right in the end.
+    fn end(&mut self) -> Result<(), String> {
+        // Whoever was put back to a time before the space must have one to go on with.
+        self.server.write(COLLECTIONS[0], "9", Some(&json!({"n": 0})));
+        for _ in 0..2 {
+            for who in 0..DEVICES {
+                self.devices[who].sync(None, None).map_err(|error| format!("device {who}: {error}"))?;
+                self.compare(who)?;
+                self.look_at_the_server()?;
+                self.look_at(who)?;
+            }
+        }
+        for (who, device) in self.devices.iter().enumerate() {
+            let state = device.state();
+            if state["edits"] != json!([]) || state["sending"] != Value::Null {
+                return Err(format!("device {who} still waits: {state}"));
+            }
+        }
+        Ok(())
+    }
+}
