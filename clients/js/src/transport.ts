@@ -71,7 +71,7 @@ export class Transport {
     const response = await line.guard(() => go(this.#base + call.path + queryString(call.query), { ...init, signal: line.signal }));
     const pieces = line.read(response);
     if (response.ok || response.status === 304) {
-      if (!response.body) line.close();
+      if (response.status === 304 || response.status === 204) line.close();
       return { status: response.status, headers: response.headers, pieces };
     }
     throw problemError(asProblem(response, await readText(pieces)), retryAfter(response));
@@ -131,7 +131,13 @@ class Line {
   /** The body's text in pieces. */
   async *read(response: Response): AsyncGenerator<string> {
     const reader = response.body?.getReader();
-    if (!reader) return this.close();
+    if (!reader) {
+      // No body; or, in React Native, one that does not stream.
+      const text = await this.guard(() => response.text());
+      this.close();
+      if (text) yield text;
+      return;
+    }
     const decoder = new TextDecoder();
     try {
       for (;;) {

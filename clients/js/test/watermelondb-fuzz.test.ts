@@ -75,6 +75,7 @@ class World {
       }
     }
     await assertSettled(...this.#devices);
+    for (const device of this.#devices) assert.equal((await device.sync()).full, false, "a settled copy pulls everything again");
     for (const id of this.#gone) assert.ok(!this.#live.has(id), `${id} was deleted and rose again`);
     for (const [at, edits] of this.#edits.entries()) for (const edit of edits.values()) this.#account(this.#devices[at] as Device, edit);
   }

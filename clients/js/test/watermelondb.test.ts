@@ -493,3 +493,19 @@ test("a copy that lost a row notices, and mends itself", async () => {
   await assertSettled(a);
   assert.equal((await a.sync()).full, false);
 });
+
+test("a fetch whose answers do not stream will do, as React Native's", async () => {
+  const [a] = (await given(1)) as [Device];
+  const unstreamed = async (...call: Parameters<typeof fetch>) => {
+    const response = await fetch(...call);
+    const { ok, status, statusText, headers } = response;
+    return { ok, status, statusText, headers, text: () => response.text() } as Response;
+  };
+  await bench.server.put(bench.space, "todos", "1", { title: "milk" });
+  await a.create("2", { title: "bread" });
+  await a.sync({ fetch: unstreamed });
+  await a.sync({ fetch: unstreamed });
+  await assertSettled(a);
+  await bench.server.call("DELETE", `/v1/spaces/${bench.space}`);
+  await assert.rejects(a.sync({ fetch: unstreamed }), (error) => error instanceof StrandlineError && error.code === "not_found");
+});

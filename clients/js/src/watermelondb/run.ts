@@ -128,7 +128,7 @@ export class Run {
     await this.#prepare(lap);
     this.#lap = lap;
     const timestamp = await ledger.stamp(pulled.cursor, tables.shape, lastPulledAt);
-    signal?.throwIfAborted();
+    if (signal?.aborted) throw signal.reason;
     const strategy = pulled.full ? { experimentalStrategy: "replacement" } : {};
     return { changes: lap.changeSet() as never, timestamp, ...strategy };
   }

@@ -104,14 +104,18 @@ export class Device {
     this.#writesLeft = writes;
   }
 
-  async sync(more: Partial<StrandlineSyncOptions> = {}): Promise<SyncResult> {
-    return strandlineSync({
+  sync(more: Partial<StrandlineSyncOptions> = {}): Promise<SyncResult> {
+    return strandlineSync({ ...this.options, ...more });
+  }
+
+  /** What it syncs with. */
+  get options(): StrandlineSyncOptions {
+    return {
       database: this.database,
       onConflict: (conflict) => void this.#conflicts.push(conflict),
       onRejected: (rejection) => void this.rejected.push(rejection),
       ...this.#options,
-      ...more,
-    });
+    };
   }
 
   create(id: string, columns: Columns, table = "todos"): Promise<unknown> {
