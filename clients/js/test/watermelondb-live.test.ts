@@ -53,6 +53,7 @@ test("live: what one device writes, the other shows; also after the connection b
   bench.proxy.unavailable(isPush);
   await a.edit("2", { title: "in the end" });
   await until("b shows what was pushed at the second try", shows(b, { 2: "in the end" }));
+  await until("a knows that it was pushed", async () => (await a.unpushed()).length === 0);
   await Promise.all(running.map((each) => each.stop()));
   await assertSettled(a, b);
 

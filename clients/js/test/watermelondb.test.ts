@@ -163,6 +163,96 @@ test("an id that the server has under an old revision is settled by its word on 
   await assertSettled(a);
 });
 
+test("a new row under an id that was deleted elsewhere meanwhile is a new record", async () => {
+  const [a, b] = (await given(2)) as [Device, Device];
+  await a.create("settings", { title: "first" });
+  await a.sync();
+  await a.delete("settings");
+  await b.create("settings", { title: "second" });
+  await a.sync();
+  await b.sync();
+  await a.sync();
+  await assertSettled(a, b);
+  assert.deepEqual(await todos(a), { settings: "second" });
+  assert.deepEqual(b.conflicts, []);
+});
+
+test("a new row under an id that another device was faster to take loses, and is listed", async () => {
+  const [a, b] = (await given(2)) as [Device, Device];
+  await a.create("settings", { title: "first" });
+  await b.create("settings", { title: "second", note: "mine" });
+  await a.sync();
+  await b.sync();
+  assert.deepEqual(b.conflicts, [
+    { table: "todos", id: "settings", mine: { title: "second", note: "mine" }, theirs: { title: "first", note: null } },
+  ]);
+  await assertSettled(a, b);
+});
+
+test("an edit of what was pushed since the last pull is judged by what others did to it then", async () => {
+  const [a] = (await given(1)) as [Device];
+  await bench.server.put(bench.space, "todos", "1", { title: "one" });
+  await a.sync();
+  await a.edit("1", { title: "two" });
+  await a.sync();
+  await a.edit("1", { title: "three" });
+  await bench.server.put(bench.space, "todos", "1", { title: "theirs" });
+  await a.sync();
+  assert.deepEqual(a.conflicts, [{ table: "todos", id: "1", mine: { title: "three" }, theirs: { title: "theirs", note: null } }]);
+  await assertSettled(a);
+});
+
+test("a deletion of what was pushed since the last pull goes through, unless others have edited it then", async () => {
+  const [a] = (await given(1)) as [Device];
+  await bench.server.put(bench.space, "todos", "0", { title: "zero" });
+  await a.sync();
+  for (const id of ["1", "2"]) await a.create(id, { title: id });
+  const held = bench.proxy.holdRequest(isPush);
+  const sync = a.sync();
+  await held.arrived;
+  // In between: the answer's cursor is one under way, and own pushes come back.
+  await bench.server.put(bench.space, "todos", "3", { title: "three" });
+  held.release();
+  await sync;
+  for (const id of ["1", "2"]) await a.delete(id);
+  await bench.server.put(bench.space, "todos", "2", { title: "theirs" });
+  await a.sync();
+  assert.deepEqual(a.conflicts, [{ table: "todos", id: "2", mine: null, theirs: { title: "theirs", note: null } }]);
+  await assertSettled(a);
+  assert.deepEqual(await todos(a), { 0: "zero", 2: "theirs", 3: "three" });
+});
+
+test("what was pushed since the last pull and lost by a restore stays nowhere", async () => {
+  const [a] = (await given(1)) as [Device];
+  await bench.server.put(bench.space, "todos", "1", { title: "one" });
+  await a.sync();
+  const backup = await bench.server.backup();
+  await a.edit("1", { title: "lost" });
+  await a.create("2", { title: "lost" });
+  await a.sync({ pushLimits: { changes: 1, bytes: 1000 } });
+  await bench.server.restore(backup);
+  await a.sync();
+  await assertSettled(a);
+  assert.deepEqual(await todos(a), { 1: "one" });
+});
+
+test("history that breaks between two pushes of one outbox is noticed by the second", async () => {
+  const [a] = (await given(1)) as [Device];
+  await bench.server.put(bench.space, "todos", "0", { title: "zero" });
+  await a.sync();
+  const backup = await bench.server.backup();
+  for (const id of ["1", "2"]) await a.create(id, { title: id });
+  const held = bench.proxy.holdAnswer(isPush);
+  const sync = a.sync({ pushLimits: { changes: 1, bytes: 1000 } });
+  await held.arrived;
+  await bench.server.restore(backup);
+  held.release();
+  await sync;
+  await a.sync();
+  await assertSettled(a);
+  assert.equal((await a.rows()).size, 2, "the first of them was lost");
+});
+
 test("pages are looped over, and a record that moves between them counts once", async () => {
   const [a] = (await given(1)) as [Device];
   for (let at = 0; at < 7; at++) await bench.server.put(bench.space, "todos", `${at}`, { title: `${at}` });

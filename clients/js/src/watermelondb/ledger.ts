@@ -17,6 +17,9 @@ import type { MarkedRow, Value } from "./tables.js";
 const REVISIONS = 2 ** 43;
 const GENERATIONS = 2 ** 10;
 
+/** How many conflicts make one entry: Android reads no row of more than 2 MB. */
+const GROUP = 100;
+
 /** What a generation stands for. Its cursors are `<epoch>.<rev><scope>`; without a space there is neither. */
 interface History {
   generation: number;
@@ -111,8 +114,11 @@ export class Ledger {
       );
     }
     const ledger = new Ledger(database, label, kept ?? { space, name: `${label}-${randomId()}`, seq: 0, histories: [] });
-    ledger.#conflicts = (await database.localStorage.get<Conflict[]>("strandline_conflicts" as never)) ?? [];
-    return ledger;
+    for (let at = 0; ; at++) {
+      const group = await database.localStorage.get<Conflict[]>(`strandline_conflicts_${at}` as never);
+      if (!group) return ledger;
+      ledger.#conflicts.push(...group);
+    }
   }
 
   /** What WatermelonDB keeps of the last pull. */
@@ -199,13 +205,18 @@ export class Ledger {
 
   /**
    * Writes down the conflicts there are now. They are on disk before the rows that they speak of are overwritten, also if
-   * nobody waits: an adapter carries out what it is asked in order.
+   * nobody waits: an adapter carries out what it is asked in order, and all of it is asked at once.
    */
   async list(conflicts: readonly Conflict[]): Promise<void> {
-    if (conflicts.length === 0 && this.#conflicts.length === 0) return;
+    const before = this.#conflicts.length;
     this.#conflicts = [...conflicts];
-    if (conflicts.length) await this.#set("strandline_conflicts", conflicts);
-    else await this.#remove("strandline_conflicts");
+    const writes: Promise<void>[] = [];
+    for (let at = 0; at < Math.max(before, conflicts.length); at += GROUP) {
+      const group = conflicts.slice(at, at + GROUP);
+      const name = `strandline_conflicts_${at / GROUP}`;
+      writes.push(group.length ? this.#set(name, group) : this.#remove(name));
+    }
+    await Promise.all(writes);
   }
 
   /**

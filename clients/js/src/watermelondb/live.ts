@@ -3,8 +3,8 @@
 import { backoff, sleep } from "../backoff.js";
 import { StrandlineClient } from "../client.js";
 import { isTransient, ResyncRequired } from "../errors.js";
-import { type StrandlineSyncOptions, strandlineSync } from "./index.js";
 import type { SyncResult } from "./run.js";
+import { type StrandlineSyncOptions, strandlineSync } from "./sync.js";
 import { Tables } from "./tables.js";
 
 /** What a live sync needs to know. */

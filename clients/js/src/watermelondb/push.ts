@@ -36,7 +36,10 @@ export interface Pushed {
 /** A database's rejected rows, as they were when they were rejected: they are not sent again and again. */
 export type Rejected = Map<string, string>;
 
-/** How much goes into one push. Under the server's limits of 10,000 changes and 16 MiB, far enough to be gentle to phones. */
+/**
+ * How much goes into one push: rows, and characters of their JSON. It is written into the database's local storage before it
+ * is sent, and Android reads no row of more than 2 MB.
+ */
 export interface PushLimits {
   changes: number;
   bytes: number;

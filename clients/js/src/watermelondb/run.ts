@@ -18,7 +18,7 @@ import type { MarkedRow, Row, SyncedTable, Tables } from "./tables.js";
 
 /** What a sync did. */
 export interface SyncResult {
-  /** Records that came, own pushes among them. */
+  /** Records that came. Own pushes are among them only if others have written in between. */
   pulled: number;
   /** Rows that were pushed. */
   pushed: number;
