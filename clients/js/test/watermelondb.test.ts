@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { NetworkError, PushRefused, StrandlineError } from "../src/index.ts";
 import { isPull, isPush } from "./bench/proxy.ts";
+import { strandlineSync } from "../src/watermelondb/index.ts";
 import { assertSettled, bench, given, todos } from "./watermelondb/bench.ts";
 import { Device, OLD_SCHEMA } from "./watermelondb/device.ts";
 
@@ -82,6 +83,32 @@ test("the server wins, and the edit that this costs is listed", async () => {
   ]);
   assert.deepEqual(b.conflicts, conflicts);
   await assertSettled(a, b);
+});
+
+test("without a callback, a conflict waits for a sync that ends well", async () => {
+  const [a] = (await given(1)) as [Device];
+  await bench.server.put(bench.space, "todos", "1", { title: "one" });
+  const sync = () => strandlineSync({ database: a.database, url: bench.proxy.url, space: bench.space });
+  await sync();
+  await a.edit("1", { title: "mine" });
+  await a.create("2", { title: "two" });
+  await bench.server.put(bench.space, "todos", "1", { title: "theirs" });
+  bench.proxy.reset(isPush);
+  await assert.rejects(sync(), NetworkError);
+  await a.restart();
+  assert.deepEqual((await sync()).conflicts.map(({ mine }) => mine), [{ title: "mine" }]);
+  assert.deepEqual((await sync()).conflicts, []);
+});
+
+test("a callback that throws is told again", async () => {
+  const [a] = (await given(1)) as [Device];
+  await bench.server.put(bench.space, "todos", "1", { title: "one" });
+  await a.sync();
+  await a.edit("1", { title: "mine" });
+  await bench.server.put(bench.space, "todos", "1", { title: "theirs" });
+  await assert.rejects(a.sync({ onConflict: () => Promise.reject(new Error("not now")) }), /not now/);
+  await a.sync();
+  assert.deepEqual(a.conflicts.map(({ mine }) => mine), [{ title: "mine" }]);
 });
 
 test("the same edit on both sides is no conflict", async () => {

@@ -33,7 +33,9 @@ export function strandlineLive(options: LiveOptions): LiveSync {
   const tables = new Tables(database, options.tables);
   const abort = new AbortController();
   const { signal } = abort;
-  options.signal?.addEventListener("abort", () => abort.abort(options.signal?.reason), { once: true });
+  const end = () => abort.abort(options.signal?.reason ?? new Error("the live sync was stopped"));
+  if (options.signal?.aborted) end();
+  options.signal?.addEventListener("abort", end);
 
   let timer: ReturnType<typeof setTimeout> | undefined;
   let running: Promise<void> = Promise.resolve();
@@ -64,8 +66,9 @@ export function strandlineLive(options: LiveOptions): LiveSync {
   soon(0);
   return {
     async stop() {
-      abort.abort(new Error("the live sync was stopped"));
+      end();
       clearTimeout(timer);
+      options.signal?.removeEventListener("abort", end);
       for (const each of unwatch) each();
       await Promise.all([listening, running]);
     },

@@ -101,7 +101,7 @@ export class Outbox {
       await this.#ledger.unbook();
       if (error instanceof PushRefused) return this.#refused(rows, error, pushed);
       if (error instanceof ResyncRequired) pushed.refused = error;
-      else if (error.status !== 400 && error.status !== 413) throw error;
+      else if (error.code !== "invalid_request" && error.code !== "too_large") throw error;
       // One row makes the whole push malformed or too large: halves find it, and let the others through.
       else if (rows.length > 1) return halves(rows);
       else this.#reject(rows[0] as SentRow, { code: error.code, detail: error.problem.detail }, pushed);

@@ -125,8 +125,8 @@ export class Run {
     const place = position && { ...position, cursor: sent.cursor ?? position.cursor };
     const pulled = await pull(client(), tables, place, { pageSize, signal, full: this.#full });
     const lap = new Lap(tables, pulled, sent.rows, this.#refusedBy);
-    await this.#prepare(lap);
     this.#lap = lap;
+    await this.#prepare(lap);
     const timestamp = await ledger.stamp(pulled.cursor, tables.shape, lastPulledAt);
     if (signal?.aborted) throw signal.reason;
     const strategy = pulled.full ? { experimentalStrategy: "replacement" } : {};

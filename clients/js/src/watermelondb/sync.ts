@@ -89,7 +89,8 @@ async function sync(options: StrandlineSyncOptions, station: Station, open: Open
     if (station.open === open) station.open = undefined;
     run.result.conflicts.push(...ledger.conflicts);
     for (const conflict of ledger.conflicts) await options.onConflict?.(conflict);
-    await ledger.list([]);
+    // Without the callback there is only the result, and a sync that throws has none: then they wait for one that has.
+    if (options.onConflict || !failure) await ledger.list([]);
     for (const rejection of run.result.rejected) await options.onRejected?.(rejection);
     if (failure) throw failure.error;
     return run.result;
