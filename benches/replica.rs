@@ -3,7 +3,11 @@
 //!
 //! `STRANDLINE_BENCH_RECORDS` says how many records (1,000,000), `STRANDLINE_BENCH_DIFFERENCES` how many of them the replica
 //! misses (1,000). Under `cargo test`, or with `--quick`, it only shows that it works.
-#![allow(clippy::unwrap_used, clippy::cast_precision_loss, reason = "a benchmark that goes wrong should stop there and then")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    reason = "a benchmark that goes wrong should stop there and then"
+)]
 
 use std::env;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -106,7 +110,11 @@ fn number(name: &str, otherwise: u64) -> u64 {
 fn say(what: &str, meter: &Meter, begun: Instant) -> u64 {
     let (up, down) = meter.read();
     let total = up + down;
-    println!("{what}: {:.3} MB over the wire ({up} bytes up, {down} down), {:.2?}", total as f64 / 1e6, begun.elapsed());
+    println!(
+        "{what}: {:.3} MB over the wire ({up} bytes up, {down} down), {:.2?}",
+        total as f64 / 1e6,
+        begun.elapsed()
+    );
     total
 }
 

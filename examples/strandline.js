@@ -209,7 +209,7 @@ var Transport = class {
     const response = await line.guard(() => go(this.#base + call.path + queryString(call.query), { ...init, signal: line.signal }));
     const pieces = line.read(response);
     if (response.ok || response.status === 304) {
-      if (!response.body) line.close();
+      if (response.status === 304 || response.status === 204) line.close();
       return { status: response.status, headers: response.headers, pieces };
     }
     throw problemError(asProblem(response, await readText(pieces)), retryAfter(response));
@@ -259,7 +259,12 @@ var Line = class {
   /** The body's text in pieces. */
   async *read(response) {
     const reader = response.body?.getReader();
-    if (!reader) return this.close();
+    if (!reader) {
+      const text = await this.guard(() => response.text());
+      this.close();
+      if (text) yield text;
+      return;
+    }
     const decoder = new TextDecoder();
     try {
       for (; ; ) {
@@ -549,7 +554,7 @@ function item(mine, record) {
 
 // src/offline/live.ts
 var TRUST_MS = 5 * 6e4;
-var ABSENT_MS = 15e3;
+var ABSENT_MS = 5e3;
 var LiveUpdates = class {
   #live;
   #signal;
@@ -819,10 +824,17 @@ async function learn(tx, changes) {
     tx.sum.add(rev);
   });
 }
+async function forget(tx, above, upTo = Infinity) {
+  for (const record of await tx.all("records", IDBKeyRange.bound(above, upTo, true), "rev")) {
+    if (!record.stale) tx.sum.remove(record.rev);
+    tx.put("records", { ...record, rev: 0, stale: 1 });
+  }
+}
 
 // src/offline/pull.ts
 async function takePage(tx, page) {
   const { copy } = tx;
+  if (copy.cursor === null) await forget(tx, 0);
   await learn(tx, page.changes);
   copy.cursor = page.cursor;
   copy.etag = null;
@@ -995,8 +1007,11 @@ function compareRuns(runs, held) {
 var FETCHED_AT_ONCE = 5e3;
 async function takeManifest(tx, manifest, why) {
   const { copy } = tx;
-  if (why?.reason === "epoch" || why?.reason === "ahead") await forget(tx, why.sharedRev);
-  const known = (await tx.revs()).filter(({ rev }) => rev > 0);
+  if (why?.reason === "epoch" || why?.reason === "ahead") {
+    await forget(tx, why.sharedRev);
+    await rebase(tx, why.sharedRev);
+  }
+  const known = await knownRevs(tx);
   const { missing, foreign } = compareRuns(manifest.runs, known.map(({ rev }) => rev));
   const foreigners = new Set(foreign);
   const stale = new Set((await tx.all("records", null, "stale")).map(({ rev }) => rev));
@@ -1026,12 +1041,16 @@ async function takeFetched(tx, page, last) {
   const left = runsAbove(tx.copy.remaining ?? [], upTo);
   tx.copy.remaining = left.length ? left : null;
 }
-async function forget(tx, sharedRev) {
-  const above = IDBKeyRange.lowerBound(sharedRev, true);
-  for (const record of await tx.all("records", above, "rev")) tx.put("records", { ...record, rev: 0, stale: 1 });
+async function rebase(tx, sharedRev) {
   for (const table of ["edits", "sending"]) {
     for (const row of await tx.all(table)) if ((row.base ?? 0) > sharedRev) tx.put(table, { ...row, base: 0 });
   }
+}
+async function knownRevs(tx) {
+  const known = (await tx.revs()).filter(({ rev }) => rev > 0);
+  const doubles = new Set(known.flatMap(({ rev }, at) => rev === known[at - 1]?.rev ? rev : []));
+  for (const rev of doubles) await forget(tx, rev - 1, rev);
+  return known.filter(({ rev }) => !doubles.has(rev));
 }
 
 // src/offline/sync.ts

@@ -87,6 +87,10 @@ pub struct ServeArgs {
     /// Writes that may wait before more are turned away with 503.
     #[arg(long, env = "STRANDLINE_QUEUE", value_name = "COUNT", default_value = "4096", value_parser = positive)]
     pub queue: usize,
+
+    /// Also serve an example page at /example/: a list in the browser that works offline.
+    #[arg(long, env = "STRANDLINE_EXAMPLE", value_parser = clap::builder::BoolishValueParser::new())]
+    pub example: bool,
 }
 
 impl ServeArgs {

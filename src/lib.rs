@@ -1,11 +1,24 @@
 //! Strandline, a sync server for clients that keep an offline copy of data.
-pub mod cli;
-pub mod compactor;
-pub mod config;
-pub mod copier;
+//!
+//! The feature `server`, on by default, is the server with its stores and the command line. Without it there is what
+//! an app links that keeps such a copy.
+
 pub mod domain;
-pub mod feed;
-pub mod http;
 pub mod replica;
+
+#[cfg(feature = "server")]
+pub mod cli;
+#[cfg(feature = "server")]
+pub mod compactor;
+#[cfg(feature = "server")]
+pub mod config;
+#[cfg(feature = "server")]
+pub mod copier;
+#[cfg(feature = "server")]
+pub mod feed;
+#[cfg(feature = "server")]
+pub mod http;
+#[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "server")]
 pub mod store;

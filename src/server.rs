@@ -40,6 +40,8 @@ pub struct Config {
     pub workers: Option<usize>,
     /// How often old tombstones are purged.
     pub compact_interval: Duration,
+    /// Whether the example page is served.
+    pub example: bool,
 }
 
 impl Default for Config {
@@ -49,6 +51,7 @@ impl Default for Config {
             cors_origins: Vec::new(),
             workers: None,
             compact_interval: Duration::from_secs(60),
+            example: false,
         }
     }
 }
@@ -66,7 +69,8 @@ pub async fn run(
     clock: Arc<dyn Clock>,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let api = web::Data::new(Api::new(Arc::clone(&store), feed.clone(), Arc::clone(&clock), config.limits));
+    let api = Api::new(Arc::clone(&store), feed.clone(), Arc::clone(&clock), config.limits, config.example);
+    let api = web::Data::new(api);
     let server = start(listeners, config.workers, &config.cors_origins, &api)?;
     let handle = server.handle();
     let serving = tokio::spawn(server);

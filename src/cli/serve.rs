@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::config::ServeArgs;
 use crate::domain::SystemClock;
 use crate::feed::Feed;
+use crate::http::EXAMPLE_PATH;
 use crate::server::{self, Config};
 use crate::store::{self, StoreError, StoreOptions};
 
@@ -71,23 +72,28 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         () = &mut shutdown => return Ok(()),
     };
     for listener in &listeners {
-        announce(listener.local_addr()?);
+        announce(format_args!("listening on http://{}", listener.local_addr()?));
+    }
+    // One address is enough to open in a browser.
+    if let (true, Some(listener)) = (args.example, listeners.first()) {
+        announce(format_args!("the example page is http://{}{EXAMPLE_PATH}", listener.local_addr()?));
     }
     let config = Config {
         limits: args.limits(),
         cors_origins: args.cors_origin,
         workers: args.workers,
         compact_interval: args.compact_interval,
+        example: args.example,
     };
     server::run(listeners, config, store, feed, clock, shutdown).await?;
     Ok(())
 }
 
-/// The line for whoever waits for the server. Connections are taken from here on, even if they are answered a moment
+/// A line for whoever waits for the server. Connections are taken from here on, even if they are answered a moment
 /// later.
-fn announce(address: SocketAddr) {
+fn announce(line: std::fmt::Arguments<'_>) {
     // Nobody may be reading, which is no reason to stop.
-    let _ = writeln!(std::io::stdout(), "listening on http://{address}");
+    let _ = writeln!(std::io::stdout(), "{line}");
     let _ = std::io::stdout().flush();
 }
 

@@ -7,7 +7,7 @@ use askama::Template;
 
 use super::problem::Problem;
 use super::wire::space::Space;
-use super::{Api, answer, query};
+use super::{Api, answer, example, query};
 
 /// Spaces on the page.
 const SHOWN: usize = 500;
@@ -18,6 +18,8 @@ struct Home {
     version: &'static str,
     spaces: Vec<Space>,
     more: bool,
+    /// Where the example page is, if it is there.
+    example: Option<&'static str>,
 }
 
 /// A small page about this server.
@@ -30,7 +32,12 @@ pub async fn page(req: HttpRequest, api: web::Data<Api>) -> Result<HttpResponse,
     query::none(req.query_string())?;
     let states = api.store.spaces(None, SHOWN + 1).await?;
     let spaces = states.iter().take(SHOWN).map(|state| Space::from(&**state)).collect();
-    let home = Home { version: env!("CARGO_PKG_VERSION"), spaces, more: states.len() > SHOWN };
+    let home = Home {
+        version: env!("CARGO_PKG_VERSION"),
+        spaces,
+        more: states.len() > SHOWN,
+        example: api.example.then_some(example::PATH),
+    };
     let html = home.render().map_err(|error| Problem::internal(&error))?;
     let mut response = answer::revalidated(StatusCode::OK);
     response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")));

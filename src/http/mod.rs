@@ -11,6 +11,7 @@ mod body;
 mod changes;
 mod conditions;
 mod edge;
+mod example;
 mod extract;
 mod finish;
 mod home;
@@ -36,6 +37,7 @@ use crate::feed::Feed;
 use crate::store::Store;
 
 pub use edge::{Edge, HEAD_SECONDS};
+pub use example::PATH as EXAMPLE_PATH;
 pub use finish::Finish;
 pub use limits::Limits;
 pub use openapi::document as openapi_document;
@@ -47,12 +49,13 @@ pub struct Api {
     feed: Feed,
     clock: Arc<dyn Clock>,
     limits: Limits,
+    example: bool,
     metrics: metrics::Metrics,
 }
 
 impl Api {
-    /// Over a store and the feed that it tells of commits.
-    pub fn new(store: Arc<dyn Store>, feed: Feed, clock: Arc<dyn Clock>, limits: Limits) -> Self {
-        Self { store, feed, clock, limits, metrics: metrics::Metrics::default() }
+    /// Over a store and the feed that it tells of commits; with the example page, or without.
+    pub fn new(store: Arc<dyn Store>, feed: Feed, clock: Arc<dyn Clock>, limits: Limits, example: bool) -> Self {
+        Self { store, feed, clock, limits, example, metrics: metrics::Metrics::default() }
     }
 }

@@ -9,7 +9,7 @@ use actix_web::{Error, HttpRequest, Resource, web};
 
 use super::observe::Observe;
 use super::problem::{Code, Problem};
-use super::{Api, changes, extract, home, openapi, push, records, repair, retention, spaces, status};
+use super::{Api, changes, example, extract, home, openapi, push, records, repair, retention, spaces, status};
 
 const CHANGES: &str = "/v1/spaces/{space}/changes";
 
@@ -69,6 +69,19 @@ pub fn routes(api: &web::Data<Api>, config: &mut web::ServiceConfig) {
         )
         // All other paths are one route to the metrics: there is no end to them.
         .default_service(web::to(unknown).wrap(Observe::new("unknown", api)));
+    if api.example {
+        example_routes(api, config);
+    }
+}
+
+fn example_routes(api: &web::Data<Api>, config: &mut web::ServiceConfig) {
+    let at = |path| resource(path, "GET, HEAD", api);
+    config
+        .service(at(example::PATH).route(web::get().to(example::page)).route(web::head().to(example::page)))
+        .service(
+            at("/example/strandline.js").route(web::get().to(example::script)).route(web::head().to(example::script)),
+        )
+        .service(at("/example").route(web::get().to(example::redirect)).route(web::head().to(example::redirect)));
 }
 
 /// Pulls, the commonest requests of all, found by looking at the path before any pattern is tried: the regular expression

@@ -10,7 +10,7 @@ use crate::support::Home;
 fn serve(home: &Home, listen: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_strandline"));
     command.args(["serve", "--listen", listen, "--database", &home.argument(), "--workers", "1"]);
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.env_remove("STRANDLINE_EXAMPLE").stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
@@ -82,4 +82,41 @@ fn without_access_control_it_listens_on_loopback_only() {
         assert!(output.stdout.is_empty());
     }
     assert!(!directory.path().join("s.db").exists(), "it refused before it opened anything");
+}
+
+/// The lines that it prints from its start to its end, and how it ended; it is told to stop once it listens.
+fn lines(mut command: Command) -> (Vec<String>, Option<i32>) {
+    let mut server = command.spawn().unwrap();
+    let mut output = BufReader::new(server.stdout.take().unwrap());
+    let mut text = String::new();
+    if output.read_line(&mut text).unwrap() > 0 {
+        let killed = Command::new("kill").arg(server.id().to_string()).status().unwrap();
+        assert!(killed.success());
+    }
+    output.read_to_string(&mut text).unwrap();
+    (text.lines().map(str::to_owned).collect(), server.wait().unwrap().code())
+}
+
+#[test]
+fn where_the_example_is_stands_behind_where_it_listens() {
+    let home = Home::new();
+    let with = |change: &dyn Fn(&mut Command)| {
+        let mut command = serve(&home, "127.0.0.1:0,127.0.0.1:0");
+        change(&mut command);
+        lines(command)
+    };
+    let example = |lines: &[String]| {
+        let address = lines[0].strip_prefix("listening on ").unwrap();
+        assert_eq!(lines[2], format!("the example page is {address}/example/"));
+    };
+    let (asked, code) = with(&|command| _ = command.arg("--example"));
+    assert_eq!((asked.len(), code), (3, Some(0)), "{asked:?}");
+    example(&asked);
+    for (value, count, ends) in [("1", 3, 0), ("true", 3, 0), ("0", 2, 0), ("false", 2, 0), ("maybe", 0, 2)] {
+        let (told, code) = with(&|command| _ = command.env("STRANDLINE_EXAMPLE", value));
+        assert_eq!((told.len(), code), (count, Some(ends)), "{value}: {told:?}");
+        if count == 3 {
+            example(&told);
+        }
+    }
 }

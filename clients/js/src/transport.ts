@@ -7,14 +7,16 @@ import type { Problem } from "./types.js";
 /** How long the network may be silent in the middle of a call. The server's streams say something every 15 s. */
 const SILENCE_MS = 45_000;
 
+type Token = string | undefined;
+
 /** Where and as whom a client calls. */
 export interface ClientOptions {
   /** The server's address, such as `https://sync.example.org`, with the path under which it is mounted if any. */
   url: string;
   /** The space's name. */
   space: string;
-  /** The bearer token, or what gives it, asked before every request (PROTOCOL.md §10). */
-  token?: string | (() => string | Promise<string>);
+  /** The bearer token, or what gives it if there is one, asked before every request (PROTOCOL.md §10). */
+  token?: string | (() => Token | Promise<Token>);
   /** What this client calls itself, 1 to 128 visible ASCII characters; pushes with `seq` need it (PROTOCOL.md §7). */
   name?: string;
   /** Another `fetch` than the global one. */

@@ -30,6 +30,7 @@ impl Replica {
     }
 
     pub fn take_page(&mut self, page: &Page) {
+        self.unconfirmed.clear();
         page.changes.iter().for_each(|change| self.take(change));
         let older = self.overlap.as_ref().is_some_and(|overlap| page.head < overlap.head);
         if !(older && self.guards.on(Guard::OlderPage)) {
@@ -51,6 +52,7 @@ impl Replica {
         if !answer.refused {
             self.note_overlap(&push.proposals.iter().map(|proposal| proposal.key).collect::<Vec<_>>(), answer);
             if push.cursor.is_some() {
+                self.unconfirmed.clear();
                 self.cursor = Some(answer.cursor.clone());
             }
         }
@@ -158,7 +160,12 @@ impl Replica {
 
     /// A 410, of a pull or a push.
     pub fn take_resync(&mut self, resync: &Resync) {
-        let shared = if matches!(resync.reason, "epoch" | "ahead") { resync.shared_rev } else { Rev::MAX };
+        let is_broken = matches!(resync.reason, "epoch" | "ahead");
+        let shared = if is_broken { resync.shared_rev } else { Rev::MAX };
+        if !is_broken {
+            // The other reasons come after: the cursor's epoch is the present one.
+            self.unconfirmed.clear();
+        }
         self.repair = Repair::Needed(shared, Some(resync.epoch.clone()));
         self.overlap = None;
         self.refused_cursor = true;
@@ -185,6 +192,11 @@ impl Replica {
             self.records.values_mut().filter(above).for_each(|record| record.rev = None);
             self.drop_edits(|_, edit| matches!(edit.seen, Seen::Revision(rev) if rev > shared));
             self.drop_based_above(shared);
+        }
+        let unconfirmed = std::mem::take(&mut self.unconfirmed);
+        if self.guards.on(Guard::FetchedBeforeBreak) {
+            let of_no_history = self.records.iter_mut().filter(|(key, _)| unconfirmed.contains(key));
+            of_no_history.for_each(|(_, record)| record.rev = None);
         }
         let listed = |record: &Record| record.rev.is_some_and(|rev| manifest.revs.contains(&rev));
         self.records.retain(|_, record| listed(record));
@@ -233,6 +245,7 @@ impl Replica {
 
     pub fn take_fetched(&mut self, fetched: &Fetched) {
         fetched.changes.iter().for_each(|change| self.take(change));
+        self.unconfirmed.extend(fetched.changes.iter().map(|change| change.key));
         self.repair = match (std::mem::take(&mut self.repair), fetched.next) {
             (Repair::Missing(mut missing), Some(next)) => Repair::Missing(missing.split_off(&next)),
             _ => Repair::NotNeeded,

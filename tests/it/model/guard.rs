@@ -26,6 +26,9 @@ pub enum Guard {
     ForgetAboveShared,
     /// §6: the manifest is of the epoch that the 410 named; else that 410 says nothing about it.
     ManifestEpoch,
+    /// A fetch does not name its epoch: what was fetched is of the manifest's only once an answer to the manifest's cursor
+    /// says that this epoch still was. If a break comes first, it is forgotten, whatever its revision.
+    FetchedBeforeBreak,
     /// §6, step 3: an edit whose record the manifest does not have is a conflict.
     DropStaleEdits,
     /// §4: a replica never replaces a record by a lower revision.

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::wire::{
-    Answer, Change, Data, Fetched, Key, Manifest, Op, Outcome, Page, Push, Rev, Scope, Version, check_of, in_scope,
+    Answer, Change, Data, Fetched, Key, Manifest, Op, Outcome, Page, Push, Rev, Scope, Told, Version, check_of,
+    in_scope,
 };
 
 /// A promise that was broken: the sentence that says how.
@@ -27,10 +28,21 @@ pub struct Ledger {
     history: Vec<Entry>,
     /// The history at each backup.
     backups: Vec<Vec<Entry>>,
-    versions: Version,
     now: u64,
-    /// The deletions that each replica was told of.
-    told: BTreeMap<usize, HashSet<Version>>,
+    /// Every version that ever was, those of lost histories too: version `i + 1` is at index `i`.
+    versions: Vec<Entry>,
+    /// The versions that were there after each restore.
+    restored: Vec<HashSet<Version>>,
+    known: BTreeMap<usize, Known>,
+}
+
+/// What a replica knows.
+#[derive(Default)]
+struct Known {
+    /// The history that it follows: how many restores had been when the latest answer was made that it took.
+    history: usize,
+    /// The deletions in that history that it was told of.
+    dead: HashSet<Version>,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -85,14 +97,32 @@ impl Ledger {
         dead.map(|(rev, _)| self.version_at(rev)).collect()
     }
 
-    pub fn tell(&mut self, who: usize, dead: &[Version]) {
-        self.told.entry(who).or_default().extend(dead);
+    /// A replica takes an answer. With one of a later history it leaves its own, and what that alone had is nothing that
+    /// it knows any more: an epoch is one history (§1), and whoever comes to another forgets what both do not share (§6).
+    /// Should a restore bring the lost part back, it has to be told again.
+    pub fn tell(&mut self, who: usize, told: &Told) {
+        let Known { mut history, mut dead } = self.known.remove(&who).unwrap_or_default();
+        dead.retain(|version| self.is_kept(*version, history, told.history));
+        history = history.max(told.history);
+        dead.extend(&told.dead);
+        self.known.insert(who, Known { history, dead });
+    }
+
+    /// Whether a version that was known in one history is part of another that is come to.
+    fn is_kept(&self, version: Version, from: usize, to: usize) -> bool {
+        to <= from || self.restored[to - 1].contains(&version)
+    }
+
+    fn told(&self, dead: Vec<Version>) -> Told {
+        Told { history: self.restored.len(), dead }
     }
 
     fn append(&mut self, key: Key, data: Option<Data>, edit: Option<u32>) -> Version {
-        self.versions += 1;
-        self.history.push(Entry { key, data, version: self.versions, edit, at: self.now, purged: false });
-        self.versions
+        let version = self.versions.len() as Version + 1;
+        let entry = Entry { key, data, version, edit, at: self.now, purged: false };
+        self.versions.push(entry);
+        self.history.push(entry);
+        version
     }
 
     /// Every record that a server shows is the one that it has.
@@ -163,33 +193,36 @@ impl Ledger {
         if latest.data.is_some() {
             promise!(looked_at_it, "edit {edit} of replica {author} replaces {latest:?}, which it had not seen");
         } else {
-            let told = self.told.get(&author).is_some_and(|told| told.contains(&latest.version));
+            let told = self.known.get(&author).is_some_and(|known| known.dead.contains(&latest.version));
             let knowing = looked_at_it || basis.is_none() && (told || latest.purged);
             promise!(knowing, "edit {edit} of replica {author} makes a deleted record rise: {latest:?}");
         }
         Ok(())
     }
 
-    /// The promise about what users see: within one history a record goes forward only. `before` is the version that
-    /// the replica held until now.
-    pub fn may_show(&self, who: usize, key: Key, version: Version, before: Option<Version>) -> Kept {
-        let known = |entry: &&Entry| {
-            let told = || self.told.get(&who).is_some_and(|told| told.contains(&entry.version));
-            entry.key == key && entry.version > version && (before == Some(entry.version) || told())
-        };
-        let newer = self.history.iter().find(known);
+    /// The promise about what users see: within one history a record goes forward only. It is `version` that is shown,
+    /// by an answer that speaks of `history`; `before` is what the replica held until now.
+    pub fn may_show(&self, who: usize, history: usize, key: Key, version: Version, before: Option<Version>) -> Kept {
+        let nothing = Known::default();
+        let known = self.known.get(&who).unwrap_or(&nothing);
+        let mut newer = known.dead.iter().copied().chain(before).filter(|known| *known > version);
+        let newer = newer.find(|newer| {
+            self.versions[*newer as usize - 1].key == key && self.is_kept(*newer, known.history, history)
+        });
+        let newer = newer.map(|newer| self.versions[newer as usize - 1]);
         promise!(newer.is_none(), "replica {who} goes back from {newer:?} to version {version}");
         Ok(())
     }
 
     /// The deletions that an answer told its author of.
-    pub fn told_by(&self, answer: &Answer) -> Vec<Version> {
-        let told = answer.outcomes.iter().filter_map(|outcome| match outcome {
+    pub fn told_by(&self, answer: &Answer) -> Told {
+        let shown = answer.outcomes.iter().filter_map(|outcome| match outcome {
             Outcome::Applied(rev, _) | Outcome::Unchanged(Some((rev, _))) => Some(*rev),
             Outcome::Conflict(Some(record)) => Some(record.rev),
             _ => None,
         });
-        told.filter(|rev| self.history[*rev as usize - 1].data.is_none()).map(|rev| self.version_at(rev)).collect()
+        let dead = shown.filter(|rev| self.history[*rev as usize - 1].data.is_none());
+        self.told(dead.map(|rev| self.version_at(rev)).collect())
     }
 
     pub fn paged(&self, page: &mut Page, scope: Scope) -> Kept {
@@ -200,7 +233,7 @@ impl Ledger {
         let truth = self.live_check(scope);
         promise!(page.check.is_none_or(|check| check == truth), "a page counts {:?} of {truth:?}", page.check);
         promise!(page.check.is_some() != page.has_more, "count and checksum belong to the last page");
-        page.dead = self.dead(scope, super::wire::rev_of(&page.cursor));
+        page.told = self.told(self.dead(scope, super::wire::rev_of(&page.cursor)));
         Ok(())
     }
 
@@ -208,7 +241,7 @@ impl Ledger {
         let live: Vec<Rev> = self.live_at(self.head(), scope).into_values().map(|(rev, _)| rev).collect();
         promise!(manifest.revs == live.iter().copied().collect(), "manifest {:?} of {live:?}", manifest.revs);
         promise!(manifest.check == check_of(live.into_iter()), "the manifest's checksum is wrong");
-        manifest.dead = self.dead(scope, self.head());
+        manifest.told = self.told(self.dead(scope, self.head()));
         Ok(())
     }
 
@@ -247,6 +280,7 @@ impl Ledger {
         let versions = |history: &[Entry]| history.iter().map(|entry| entry.version).collect::<Vec<_>>();
         let lost = !versions(&self.backups[backup]).starts_with(&versions(&self.history));
         self.history = self.backups[backup].clone();
+        self.restored.push(self.history.iter().map(|entry| entry.version).collect());
         lost
     }
 }

@@ -25,12 +25,13 @@ use std::time::{Instant, SystemTime};
 
 use crate::support::{over_postgres, say};
 use guard::{Guard, Guards};
-use ledger::Kept;
+use ledger::{Broken, Kept};
 use pair::Pair;
 use real::Real;
 use reference::Model;
-use scenario::Step;
+use scenario::{Fate, Step};
 use search::search;
+use wire::{Data, Key, Op, Server};
 
 /// The model of the server that the suites run over.
 fn model_of_the_real_server() -> Model {
@@ -90,6 +91,78 @@ fn real_and_model_agree() {
     no_case_fails(cases, |steps| {
         world::play(&mut Pair::new(model_of_the_real_server(), Real::new()), steps, Guards::ALL)
     });
+}
+
+fn all_keep_their_promises(steps: &[Step]) {
+    let play = |server: &mut dyn Server| world::play(server, steps, Guards::ALL).unwrap();
+    play(&mut Model::new(Guards::ALL));
+    play(&mut Model::that_forgets_epochs(Guards::ALL));
+    play(&mut Real::new());
+}
+
+/// A deletion is lost by a restore, a replica goes on without it, and then another restore has it again.
+#[test]
+fn a_deletion_told_of_in_a_history_that_was_left_is_not_known() {
+    let key = Key { collection: "todos", id: 0 };
+    let steps = [
+        Step::Write { key, op: Op::Put(Data { title: 0, done: false }) },
+        Step::BackUp,
+        Step::Write { key, op: Op::Delete },
+        Step::Pull { who: 1, limit: 1 },
+        Step::BackUp,
+        Step::Restore { backup: 0, plainly: false },
+        Step::Sync { who: 1 },
+        Step::Ask { who: 1, limit: 1 },
+        Step::Restore { backup: 1, plainly: false },
+    ];
+    all_keep_their_promises(&steps);
+}
+
+/// A repair is under way when a client chooses other collections, and once more the first ones before it is over.
+#[test]
+fn a_repair_fetches_from_the_collections_of_its_manifest() {
+    let (foreign, own) = (Key { collection: "notes", id: 0 }, Key { collection: "lists", id: 0 });
+    let op = Op::Put(Data { title: 0, done: false });
+    let steps = [
+        Step::Write { key: foreign, op },
+        Step::Edit { who: 3, key: own, op },
+        Step::Choose { who: 3, scope: 0 },
+        Step::Push { who: 3, atomic: false, fate: Fate::Answered },
+        Step::Pull { who: 3, limit: 1 },
+        Step::Choose { who: 3, scope: 1 },
+        Step::Pull { who: 3, limit: 1 },
+        Step::Choose { who: 3, scope: 0 },
+    ];
+    all_keep_their_promises(&steps);
+}
+
+/// A fetch does not say of which history its records are. Between the manifest and the pull history breaks twice, and a
+/// server that has no memory but its database knows of the second break only.
+fn a_break_in_mid_repair(guards: Guards) -> Kept {
+    let key = Key { collection: "lists", id: 0 };
+    let steps = [
+        Step::BackUp,
+        Step::Edit { who: 0, key, op: Op::Put(Data { title: 0, done: false }) },
+        Step::Push { who: 0, atomic: false, fate: Fate::Answered },
+        Step::Pull { who: 0, limit: 1 },
+        Step::BackUp,
+        Step::Restore { backup: 0, plainly: false },
+        Step::Write { key, op: Op::Put(Data { title: 1, done: false }) },
+        Step::Pull { who: 0, limit: 1 },
+        Step::Restore { backup: 1, plainly: false },
+    ];
+    world::play(&mut Model::that_forgets_epochs(guards), &steps, guards)
+}
+
+#[test]
+fn what_was_fetched_before_a_break_is_forgotten() {
+    a_break_in_mid_repair(Guards::ALL).unwrap();
+}
+
+#[test]
+fn without_forgetting_what_was_fetched_before_a_break_a_case_fails() {
+    let Broken(how) = a_break_in_mid_repair(Guards::without(Guard::FetchedBeforeBreak)).unwrap_err();
+    assert!(how.starts_with("at the end: replica 0 at m3.1 holds"), "{how}");
 }
 
 /// Looks for a scenario that breaks a promise when `guard` is off, and holds it against the same with the guard on.

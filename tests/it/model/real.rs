@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 
 use super::wire::{
     Answer, Base, Change, Data, Fetched, Key, MAX_RECORD_BYTES, Manifest, Op, Outcome, Page, Push, Resync, Rev, Scope,
-    Server, Since,
+    Server, Since, Told,
 };
 use crate::support::{Backup, Home};
 
@@ -158,7 +158,7 @@ impl Server for Real {
                 head: page.head.get(),
                 horizon: page.horizon.get(),
                 check: page.check.map(check_of),
-                dead: Vec::new(),
+                told: Told::default(),
             }),
             Pulled::Resync(resync) => Err(resync_of(resync)),
             Pulled::NotModified { .. } => panic!("not modified, without a condition"),
@@ -200,7 +200,7 @@ impl Server for Real {
             horizon: manifest.horizon.get(),
             revs: manifest.runs.ranges().flatten().collect(),
             check: check_of((manifest.count, manifest.checksum)),
-            dead: Vec::new(),
+            told: Told::default(),
         }
     }
 

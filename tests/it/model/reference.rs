@@ -6,7 +6,7 @@ use super::cursor::{Cursor, mark, written};
 use super::guard::{Guard, Guards};
 use super::wire::{
     Answer, Base, Change, Data, Fetched, Key, Manifest, Op, Outcome, Page, Proposal, Push, Resync, Rev, Scope, Server,
-    Since, TOO_LARGE, check_of, in_scope,
+    Since, TOO_LARGE, Told, check_of, in_scope,
 };
 
 #[derive(Clone, Default)]
@@ -194,7 +194,7 @@ impl Server for Model {
         };
         let check = (!has_more).then(|| self.live_check(scope));
         let horizon = highest(&self.space.horizons, scope);
-        Ok(Page { changes, cursor, has_more, head: self.space.head, horizon, check, dead: Vec::new() })
+        Ok(Page { changes, cursor, has_more, head: self.space.head, horizon, check, told: Told::default() })
     }
 
     fn push(&mut self, push: &Push) -> Result<Answer, Resync> {
@@ -237,7 +237,7 @@ impl Server for Model {
         let revs = self.by_rev(scope).filter(|change| change.data.is_some()).map(|change| change.rev).collect();
         let cursor = written(&self.epoch(), self.space.head, ".p", scope);
         let (head, horizon) = (self.space.head, highest(&self.space.horizons, scope));
-        Manifest { cursor, head, horizon, revs, check: self.live_check(scope), dead: Vec::new() }
+        Manifest { cursor, head, horizon, revs, check: self.live_check(scope), told: Told::default() }
     }
 
     fn fetch(&mut self, revs: &BTreeSet<Rev>, scope: Scope, from: Rev, limit: usize) -> Fetched {

@@ -33,6 +33,8 @@ pub struct Replica {
     /// The cursor of the push in flight was refused by a 410, so that it needs another.
     pub(super) refused_cursor: bool,
     pub repair: Repair,
+    /// The records that were fetched, and no answer since has said that the manifest's epoch still was.
+    pub(super) unconfirmed: BTreeSet<Key>,
     /// What was learned from pushes while a pull is out.
     pub(super) overlap: Option<Overlap>,
 }
@@ -107,6 +109,7 @@ impl Replica {
             seq: 0,
             refused_cursor: false,
             repair: Repair::NotNeeded,
+            unconfirmed: BTreeSet::new(),
             overlap: None,
         }
     }

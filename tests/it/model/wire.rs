@@ -1,6 +1,6 @@
 //! The words in which the model test speaks with a server: the protocol's requests and answers, nothing of the crate's.
 //!
-//! `Version`, `edit`, `basis` and `dead` are notes of the ledger, which sees everything. They travel with the messages
+//! `Version`, `edit`, `basis` and `told` are notes of the ledger, which sees everything. They travel with the messages
 //! so that it can tell later what a replica really saw; no server and no replica ever decides by them.
 
 use std::collections::BTreeSet;
@@ -121,7 +121,14 @@ pub struct Page {
     pub head: Rev,
     pub horizon: Rev,
     pub check: Option<(u64, u64)>,
-    /// The deletions that the page tells of, by a tombstone or by silence.
+    pub told: Told,
+}
+
+/// The deletions that an answer tells of, by a tombstone or by silence.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// The history that it speaks of: how many restores had been when it was made.
+    pub history: usize,
     pub dead: Vec<Version>,
 }
 
@@ -142,7 +149,7 @@ pub struct Manifest {
     pub horizon: Rev,
     pub revs: BTreeSet<Rev>,
     pub check: (u64, u64),
-    pub dead: Vec<Version>,
+    pub told: Told,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

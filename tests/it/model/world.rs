@@ -118,7 +118,8 @@ impl World<'_> {
         match replica.repair.clone() {
             Repair::NotNeeded if replica.is_lost() => self.compare(who, 0, None),
             Repair::Needed(shared, epoch) => self.compare(who, shared, epoch.as_deref()),
-            Repair::Missing(revs) if !revs.is_empty() => {
+            // What the manifest had is not to be fetched from other collections than its own: the pull's 410 begins anew.
+            Repair::Missing(revs) if !revs.is_empty() && !replica.is_between_scopes() => {
                 let from = *revs.first().unwrap();
                 let scope = self.replicas[who].scope;
                 let mut fetched = self.server.fetch(&revs, scope, from, FETCHED_AT_ONCE);
@@ -128,7 +129,7 @@ impl World<'_> {
             }
             Repair::NotNeeded | Repair::Missing(_) => match self.page(who, limit)? {
                 Ok(page) => {
-                    self.ledger.tell(who, &page.dead);
+                    self.ledger.tell(who, &page.told);
                     self.replicas[who].take_page(&page);
                     Ok(())
                 }
@@ -146,7 +147,7 @@ impl World<'_> {
         self.ledger.listed(&mut manifest, scope)?;
         // What a manifest says that is thrown away is not known.
         if self.replicas[who].take_manifest(&manifest, shared, epoch) {
-            self.ledger.tell(who, &manifest.dead);
+            self.ledger.tell(who, &manifest.told);
         }
         Ok(())
     }
@@ -181,9 +182,9 @@ impl World<'_> {
         if self.replicas[who].take_late_page(&page) {
             for (key, record) in &self.replicas[who].records {
                 let held = before.get(key).map(|record| record.version);
-                self.ledger.may_show(who, *key, record.version, held)?;
+                self.ledger.may_show(who, page.told.history, *key, record.version, held)?;
             }
-            self.ledger.tell(who, &page.dead);
+            self.ledger.tell(who, &page.told);
         }
         Ok(())
     }

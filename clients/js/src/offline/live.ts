@@ -8,7 +8,7 @@ import type { SyncOptions, SyncReport } from "./sync.js";
 /** How long the feed is trusted to say everything. A proxy that holds its events back makes the copy late, not wrong. */
 const TRUST_MS = 5 * 60_000;
 /** How often to look whether the space exists by now: one that does not has no feed. */
-const ABSENT_MS = 15_000;
+const ABSENT_MS = 5_000;
 
 /** What live updates need of the space. */
 export interface Live {

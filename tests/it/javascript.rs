@@ -1,0 +1,131 @@
+//! The JavaScript package, `clients/js`, under its own tests, which drive this very program. npm runs them, in Node, and
+//! in a browser where there is one: they look for it themselves.
+
+use std::collections::BTreeSet;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, SystemTime};
+
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+
+use crate::support::say;
+
+/// The oldest major version of Node that the package is for.
+const OLDEST: u32 = 20;
+/// npm may take this long. It is killed then, with all that it started.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// All of it is one test: two npm in one folder would get in each other's way.
+#[test]
+fn the_package_passes_its_own_tests() {
+    if !node_is_installed() {
+        return;
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let package = root.join("clients/js");
+    if !has_its_dependencies(&package) {
+        npm(&package, &["ci", "--include=dev", "--no-audit", "--no-fund"]);
+    }
+    let output = npm(&package, &["test"]);
+    // What they had to leave out must be heard of, though they passed.
+    let left_out: BTreeSet<&str> = output.lines().map(str::trim).filter(|line| line.contains("SKIP")).collect();
+    for line in left_out {
+        say(&format!("clients/js: {line}"));
+    }
+    // They have just built it.
+    let built = std::fs::read_to_string(root.join("examples/strandline.js")).unwrap();
+    let embedded = include_str!("../../examples/strandline.js");
+    assert!(built == embedded, "the program embeds an older build of the package; this one is in examples/ now");
+}
+
+/// Whether there is a Node to test with. Without one the log says loudly what is left out.
+///
+/// # Panics
+/// When there is none and `STRANDLINE_REQUIRE_NODE=1`.
+fn node_is_installed() -> bool {
+    let found = major_version("node").is_some_and(|it| it >= OLDEST) && major_version("npm").is_some();
+    let required = std::env::var_os("STRANDLINE_REQUIRE_NODE").is_some_and(|value| value == "1");
+    assert!(
+        found || !required,
+        "STRANDLINE_REQUIRE_NODE=1, and Node of version {OLDEST} or newer, or npm, is not here"
+    );
+    if !found {
+        say(&format!("SKIPPED: the JavaScript package, since Node of version {OLDEST} or newer, or npm, is not here"));
+    }
+    found
+}
+
+/// `v20.19.2`, or without the `v`.
+fn major_version(program: &str) -> Option<u32> {
+    let output = Command::new(program).arg("--version").stdin(Stdio::null()).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    text.trim_start_matches('v').split('.').next()?.parse().ok()
+}
+
+/// Whether what the lock file lists was installed since it last changed: npm's own note of that is its last step.
+fn has_its_dependencies(package: &Path) -> bool {
+    let written = |name: &str| package.join(name).metadata().and_then(|file| file.modified());
+    let locked: SystemTime = written("package-lock.json").unwrap();
+    written("node_modules/.package-lock.json").is_ok_and(|installed| installed >= locked)
+}
+
+/// Runs npm on the package. What it and all that it started said.
+fn npm(package: &Path, arguments: &[&str]) -> String {
+    // A file, which unlike a pipe never fills up, and has an end even if somebody still holds it.
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let log_handle = || Stdio::from(log.as_file().try_clone().unwrap());
+    let mut command = Command::new("npm");
+    command.args(arguments).current_dir(package).process_group(0);
+    command.env("STRANDLINE_BINARY", env!("CARGO_BIN_EXE_strandline")).env("npm_config_update_notifier", "false");
+    command.stdin(Stdio::null()).stdout(log_handle()).stderr(log_handle());
+    let mut npm = command.spawn().unwrap();
+
+    let leash = Leash::of(&npm);
+    let ended = ends_within(LIMIT, &npm);
+    drop(leash);
+    let status = npm.wait().unwrap();
+    let said = String::from_utf8_lossy(&std::fs::read(log.path()).unwrap()).into_owned();
+    let command = format!("npm {}", arguments.join(" "));
+    assert!(ended, "{command} took longer than {LIMIT:?}, and said\n{said}");
+    assert!(status.success(), "{command}: {status}\n{said}");
+    said
+}
+
+/// Waits for a process's end, and leaves it unburied: nobody else can have its number meanwhile, nor its group's.
+fn ends_within(limit: Duration, process: &Child) -> bool {
+    let id = Pid::from_child(process);
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        let ended = waitid(WaitId::Pid(id), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
+        // After the limit nobody listens any more.
+        let _ = tell.send(ended);
+    });
+    told.recv_timeout(limit).is_ok_and(|ended| ended.unwrap().is_some())
+}
+
+/// A shell that kills a process and all its group when this is dropped, or when the test process ends in whatever way:
+/// what is typed at a terminal to stop the tests does not reach another group.
+struct Leash {
+    shell: Child,
+}
+
+impl Leash {
+    fn of(process: &Child) -> Self {
+        let script = r#"trap '' HUP INT TERM; read -r _; kill -s KILL -- "-$0""#;
+        let mut command = Command::new("sh");
+        command.args(["-c", script, &process.id().to_string()]).process_group(0);
+        // Whoever reads what the tests print must not wait for this one.
+        let shell = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        Self { shell }
+    }
+}
+
+impl Drop for Leash {
+    /// The end of the pipe is what the shell waits for.
+    fn drop(&mut self) {
+        drop(self.shell.stdin.take());
+        let _ = self.shell.wait();
+    }
+}
