@@ -2,7 +2,7 @@
 
 import { backoff, sleep } from "../backoff.js";
 import { StrandlineClient } from "../client.js";
-import { isTransient, ResyncRequired } from "../errors.js";
+import { isTransient, ResyncRequired, StrandlineError } from "../errors.js";
 import type { SyncResult } from "./run.js";
 import { type StrandlineSyncOptions, strandlineSync } from "./sync.js";
 import { Tables } from "./tables.js";
@@ -40,9 +40,10 @@ export function strandlineLive(options: LiveOptions): LiveSync {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let running: Promise<void> = Promise.resolve();
   let failures = 0;
+  let notBefore = 0;
   const soon = (ms: number) => {
     clearTimeout(timer);
-    if (!signal.aborted) timer = setTimeout(() => (running = sync()), ms);
+    if (!signal.aborted) timer = setTimeout(() => (running = sync()), Math.max(ms, notBefore - Date.now()));
   };
   const sync = async () => {
     try {
@@ -52,7 +53,9 @@ export function strandlineLive(options: LiveOptions): LiveSync {
     } catch (error) {
       if (signal.aborted) return;
       onError?.(error);
-      if (isTransient(error)) soon(backoff(failures++, (error as { retryAfter?: number }).retryAfter));
+      const retryAfter = error instanceof StrandlineError ? (error.retryAfter ?? 0) : 0;
+      notBefore = Date.now() + retryAfter * 1000;
+      if (isTransient(error)) soon(backoff(failures++, retryAfter));
     }
   };
 
