@@ -43,6 +43,11 @@ export class Lap {
     for (const change of pulled.changes) this.#take(change, refused.has(nameOf(change)));
   }
 
+  /** Whether the pull says anything of a table. */
+  speaksOf(table: SyncedTable): boolean {
+    return this.pulled.full || (this.#incoming.get(table.name)?.size ?? 0) > 0;
+  }
+
   /** The row that the server has, if this pull speaks of it: null if there is none. */
   incoming(table: SyncedTable, id: string): Incoming | undefined {
     const said = this.#incoming.get(table.name)?.get(id);

@@ -141,7 +141,7 @@ export class Run {
     const { database, tables } = this.#options;
     const overruled: [table: string, ids: string[]][] = [];
     await database.read(async () => {
-      for (const table of tables.all) {
+      for (const table of tables.all.filter((each) => lap.speaksOf(each))) {
         for (const local of await this.#unpushed(table)) lap.judge(table, local);
         const deleted = await this.#deleted(table);
         overruled.push([table.name, deleted.filter((id) => lap.overrules(table, id))]);
