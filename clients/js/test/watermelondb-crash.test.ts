@@ -152,23 +152,19 @@ function inBetween(a: Device, step: () => Promise<unknown>): void {
   };
 }
 
-test("an edit between the look at the rows and their writing is judged all the same", async () => {
-  const [a] = (await given(1)) as [Device];
-  for (const id of ["1", "2"]) await bench.server.put(bench.space, "todos", id, { title: id });
-  await a.sync();
-  await bench.server.put(bench.space, "todos", "1", { title: "theirs" });
-  await bench.server.delete(bench.space, "todos", "2");
-  inBetween(a, async () => {
-    await a.edit("1", { note: "mine" });
-    await a.edit("2", { note: "mine" });
+for (const theirs of [{ title: "theirs", note: null }, null]) {
+  test(`an edit between the look at the rows and their writing is judged all the same, ${theirs ? "against an edit" : "against a deletion"}`, async () => {
+    const [a] = (await given(1)) as [Device];
+    await bench.server.put(bench.space, "todos", "1", { title: "one" });
+    await a.sync();
+    if (theirs) await bench.server.put(bench.space, "todos", "1", theirs);
+    else await bench.server.delete(bench.space, "todos", "1");
+    inBetween(a, () => a.edit("1", { note: "mine" }));
+    await a.sync();
+    assert.deepEqual(a.conflicts, [{ table: "todos", id: "1", mine: { note: "mine" }, theirs }]);
+    await assertSettled(a);
   });
-  await a.sync();
-  assert.deepEqual(a.conflicts, [
-    { table: "todos", id: "1", mine: { note: "mine" }, theirs: { title: "theirs", note: null } },
-    { table: "todos", id: "2", mine: { note: "mine" }, theirs: null },
-  ]);
-  await assertSettled(a);
-});
+}
 
 test("a deletion between the look at the rows and their writing does not take an edit that nobody here saw", async () => {
   const [a] = (await given(1)) as [Device];
@@ -180,4 +176,19 @@ test("a deletion between the look at the rows and their writing does not take an
   assert.deepEqual(a.conflicts, [{ table: "todos", id: "1", mine: null, theirs: { title: "theirs", note: null } }]);
   await assertSettled(a);
   assert.deepEqual(await todos(a), { 1: "theirs" });
+});
+
+test("the conflicts of a pull that never reached the rows are none", async () => {
+  const [a] = (await given(1)) as [Device];
+  await bench.server.put(bench.space, "todos", "1", { title: "one" });
+  await a.sync();
+  await a.edit("1", { title: "mine" });
+  await bench.server.put(bench.space, "todos", "1", { title: "theirs" });
+  const abort = new AbortController();
+  inBetween(a, async () => abort.abort(new Error("the user left")));
+  await assert.rejects(a.sync({ signal: abort.signal }), /the user left/);
+  assert.deepEqual([a.conflicts, await todos(a)], [[], { 1: "mine" }]);
+  await a.sync();
+  assert.equal(a.conflicts.length, 1);
+  await assertSettled(a);
 });
