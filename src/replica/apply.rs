@@ -71,6 +71,7 @@ pub(super) fn page(
         book.drop_stale()?;
     }
     state.cursor = Some(page.cursor.clone());
+    state.set_doubtful(&Runs::default());
     let pulled = match page.end {
         None => Pulled::More,
         Some(end) if end == (state.count, state.checksum()) => Pulled::Whole,
@@ -113,6 +114,7 @@ pub(super) fn fetched(
             touched.push((change.collection.to_string(), change.id.to_string()));
         }
     }
+    state.set_doubtful(&join(&state.doubtful()?, asked));
     match page.next {
         Some(next) => {
             let left = asked.from_rev(next);
@@ -126,7 +128,15 @@ pub(super) fn fetched(
     state.save(connection)
 }
 
-/// The manifest of a repair (6). How many records are to be fetched and how many are stale, or `None` if it came too late.
+/// Both sets as one. What a repair fetches ascends, save that its last page may be asked for again.
+fn join(before: &Runs, after: &Runs) -> Runs {
+    let mut ranges: Vec<_> = before.ranges().chain(after.ranges()).collect();
+    ranges.sort_unstable_by_key(|range| *range.start());
+    ranges.into_iter().collect()
+}
+
+/// The manifest of a repair (6). How many records are to be fetched and how many are stale, or `None` if it came
+/// too late, or is of another epoch than the trouble was about: then nobody knows yet how much of it is shared.
 pub(super) fn manifest(
     connection: &mut SqliteConnection,
     answers: i64,
@@ -134,11 +144,17 @@ pub(super) fn manifest(
     reason: &Reason,
 ) -> Result<Option<(u64, u64)>, ReplicaError> {
     let Some(mut state) = begin(connection, answers)? else { return Ok(None) };
-    if let Reason::Resync { reason, shared_rev } = reason
-        && (reason == "epoch" || reason == "ahead")
-    {
-        forget_above(connection, *shared_rev)?;
+    match reason {
+        Reason::Resync { epoch, .. } if *epoch != manifest.epoch => return Ok(None),
+        Reason::Resync { reason, shared_rev, .. } if reason == "epoch" || reason == "ahead" => {
+            forget_above(connection, *shared_rev)?;
+            forget_doubtful(connection, &state.doubtful()?)?;
+        }
+        Reason::Different if state.cursor.as_deref().and_then(epoch_of) != Some(&manifest.epoch) => return Ok(None),
+        // Where the epoch was another one, that would have been the 410's reason (§3).
+        Reason::Resync { .. } | Reason::Different => {}
     }
+    state.set_doubtful(&Runs::default());
     forget_doubles(connection)?;
     let revs = records::table.filter(records::rev.gt(0)).order(records::rev).select(records::rev);
     let held = revs.load::<i64>(connection)?;
@@ -159,8 +175,8 @@ pub(super) fn manifest(
     }
     (state.whole, state.etag) = (false, None);
     state.save(connection)?;
-    let stale = records::table.filter(records::stale).count().get_result::<i64>(connection)?;
-    Ok(Some((missing.len(), u64::try_from(stale).unwrap_or(0))))
+    let dubious = records::table.filter(records::stale).count().get_result::<i64>(connection)?;
+    Ok(Some((missing.len(), u64::try_from(dubious).unwrap_or(0))))
 }
 
 /// Forgets the revisions that are of another history, and the bases of edits that are.
@@ -169,6 +185,24 @@ fn forget_above(connection: &mut SqliteConnection, shared: i64) -> Result<(), Re
     diesel::update(edits::table.filter(edits::base.gt(shared))).set(edits::base.eq(0)).execute(connection)?;
     diesel::update(sending::table.filter(sending::base.gt(shared))).set(sending::base.eq(0)).execute(connection)?;
     Ok(())
+}
+
+/// Forgets what was fetched when its epoch was over perhaps: `fetch` does not say of which it is (§6).
+fn forget_doubtful(connection: &mut SqliteConnection, doubtful: &Runs) -> Result<(), ReplicaError> {
+    for range in doubtful.ranges() {
+        let (first, last) = (range.start().cast_signed(), range.end().cast_signed());
+        let held = records::table.filter(records::rev.between(first, last));
+        diesel::update(held).set(records::rev.eq(0)).execute(connection)?;
+        diesel::update(edits::table.filter(edits::base.between(first, last)))
+            .set(edits::base.eq(0))
+            .execute(connection)?;
+    }
+    Ok(())
+}
+
+/// The epoch of a cursor (§1).
+fn epoch_of(cursor: &str) -> Option<&str> {
+    cursor.split('.').next()
 }
 
 /// A revision that two records claim, in a file that was damaged, is of neither.
@@ -219,6 +253,7 @@ pub(super) fn answer(
     if sent.len() != answer.results.len() {
         return Err(wrong("a push with another number of results than changes"));
     }
+    let blank = state.is_blank();
     let mut applied = Applied::default();
     let mut book = Book { connection, state: &mut state };
     for (sent, outcome) in sent.iter().zip(&answer.results) {
@@ -251,8 +286,12 @@ pub(super) fn answer(
     }
     diesel::delete(sending::table).execute(connection)?;
     // Without a cursor the answer's is the new head, of all collections: right only for who knows all there was before.
-    if state.sending_cursor.is_some() || (answer.previous_head == Rev::ZERO && !scoped) {
+    if state.sending_cursor.is_some() || (answer.previous_head == Rev::ZERO && blank && !scoped) {
         state.cursor = Some(answer.cursor.clone());
+    }
+    if state.sending_cursor.is_some() {
+        // Its epoch is the present one, or at least shared so far.
+        state.set_doubtful(&Runs::default());
     }
     (state.sending_seq, state.sending_cursor) = (None, None);
     // The head has moved, and nobody has said yet what should be held there.

@@ -125,20 +125,18 @@ fn edit(
     data: Option<&Document>,
 ) -> Result<(), ReplicaError> {
     let data = data.map(|data| data.as_str().to_owned());
-    let edit = match Edit::find(connection, collection, id)? {
-        Some(before) => Edit { data, ..before },
-        None => {
-            let last = edits::table.select(diesel::dsl::max(edits::position)).first::<Option<i64>>(connection)?;
-            Edit {
-                position: last.unwrap_or(0) + 1,
-                collection: collection.to_owned(),
-                id: id.to_owned(),
-                // What is in `sending` is what this one was based on, and nobody knows its revision yet.
-                base: held.filter(|_| !sent).map(|held| held.rev),
-                follows: sent,
-                data,
-            }
-        }
+    if let Some(before) = Edit::find(connection, collection, id)? {
+        return Edit { data, ..before }.save(connection);
+    }
+    let last = edits::table.select(diesel::dsl::max(edits::position)).first::<Option<i64>>(connection)?;
+    let edit = Edit {
+        position: last.unwrap_or(0) + 1,
+        collection: collection.to_owned(),
+        id: id.to_owned(),
+        // What is in `sending` is what this one was based on, and nobody knows its revision yet.
+        base: held.filter(|_| !sent).map(|held| held.rev),
+        follows: sent,
+        data,
     };
     edit.save(connection)
 }

@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_millis(500);
 const NO_SPACE: Duration = Duration::from_secs(5);
 /// The first pause after a sync that failed, and the longest.
 const PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// What happened while a replica was kept up to date.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,7 +100,7 @@ impl Replica {
     fn wait_for_news(&self, stop: &Stop, poll: u64) -> Result<bool, ReplicaError> {
         let asked = self.read(|file| {
             let cursor = State::load(file)?.cursor;
-            Ok(cursor.map(|_| step::long_poll(file, self.collections(), WAIT)).transpose()?)
+            cursor.map(|_| step::long_poll(file, self.collections(), WAIT)).transpose()
         })?;
         let begun = Instant::now();
         let without_space = asked.is_none();

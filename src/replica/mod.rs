@@ -55,6 +55,9 @@ pub use sync::{Progress, Report};
 pub use transport::{Http, Request, Response, Transport};
 pub use watch::{LocalChange, Watch};
 
+/// Between the address of a server and the name of a space.
+const SPACES: &str = "/v1/spaces/";
+
 /// What a replica is a copy of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
@@ -170,8 +173,7 @@ impl Replica {
         let client = format!("replica-{}", uuid::Uuid::new_v4().simple());
         let row = (
             replica::id.eq(1),
-            replica::url.eq(&origin.url),
-            replica::space.eq(origin.space.as_str()),
+            replica::url.eq(format!("{}{SPACES}{}", origin.url.trim_end_matches('/'), origin.space)),
             replica::collections.eq(origin.collections.as_ref().map(ToString::to_string)),
             replica::name.eq(&client),
         );
@@ -186,19 +188,21 @@ impl Replica {
     ///
     /// # Errors
     /// [`ReplicaError::NotAReplica`], [`ReplicaError::Local`].
+    #[expect(clippy::needless_pass_by_value, reason = "the same as for a new one")]
     pub fn open(path: &Path, options: Options) -> Result<Self, ReplicaError> {
         let not_one = || ReplicaError::NotAReplica(path.to_owned());
         if !is_replica(path) {
             return Err(not_one());
         }
         let mut database = Database::open(path, options.before_commit.clone())?;
-        let columns = (replica::url, replica::space, replica::collections, replica::name);
+        let columns = (replica::url, replica::collections, replica::name);
         let row = database.read(|file| Ok(replica::table.select(columns).first(file).optional()?))?;
-        let (url, space, collections, client): (String, String, Option<String>, String) = row.ok_or_else(not_one)?;
+        let (url, collections, client): (String, Option<String>, String) = row.ok_or_else(not_one)?;
+        let (url, space) = url.rsplit_once(SPACES).ok_or_else(not_one)?;
         let broken = |fault: crate::domain::NameFault| ReplicaError::Local(fault.to_string());
         let origin = Origin {
-            url,
-            space: SpaceName::new(&space).map_err(broken)?,
+            url: url.to_owned(),
+            space: SpaceName::new(space).map_err(broken)?,
             collections: collections.map(|list| Collections::parse(&list)).transpose().map_err(broken)?,
         };
         let transport = transport(&origin, &options)?;
@@ -369,7 +373,7 @@ impl Replica {
                 records: count(state.count),
                 checksum: state.checksum().to_string(),
                 stale: count(records::table.filter(records::stale).count().get_result(file)?),
-                to_fetch: state.remaining()?.map_or(0, |runs| runs.len()),
+                to_fetch: state.remaining()?.len(),
                 edits: count(edits::table.count().get_result(file)?),
                 sending: count(sending::table.count().get_result(file)?),
                 conflicts: count(conflicts::table.count().get_result(file)?),

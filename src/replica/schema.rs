@@ -4,7 +4,6 @@ diesel::table! {
     replica (id) {
         id -> Integer,
         url -> Text,
-        space -> Text,
         collections -> Nullable<Text>,
         name -> Text,
         seq -> BigInt,
@@ -15,6 +14,7 @@ diesel::table! {
         count -> BigInt,
         checksum -> BigInt,
         remaining -> Nullable<Text>,
+        doubtful -> Nullable<Text>,
         sending_seq -> Nullable<BigInt>,
         sending_cursor -> Nullable<Text>,
         synced_at -> Nullable<BigInt>,

@@ -21,6 +21,7 @@ pub(super) struct State {
     pub count: i64,
     checksum: i64,
     remaining: Option<String>,
+    doubtful: Option<String>,
     pub sending_seq: Option<i64>,
     pub sending_cursor: Option<String>,
     pub synced_at: Option<i64>,
@@ -44,17 +45,27 @@ impl State {
         self.checksum = checksum.to_stored();
     }
 
-    /// What a repair has still to fetch.
-    pub fn remaining(&self) -> Result<Option<Runs>, ReplicaError> {
-        let broken = |error: &dyn std::fmt::Display| ReplicaError::Local(format!("the runs to fetch: {error}"));
-        let Some(text) = &self.remaining else { return Ok(None) };
-        let counts = serde_json::from_str(text).map_err(|error| broken(&error))?;
-        Runs::new(counts).map(Some).map_err(|error| broken(&error))
+    /// Whether nothing was ever heard of the space.
+    pub fn is_blank(&self) -> bool {
+        self.cursor.is_none() && self.count == 0
+    }
+
+    /// What a repair has still to fetch; empty where there is nothing.
+    pub fn remaining(&self) -> Result<Runs, ReplicaError> {
+        runs(self.remaining.as_deref())
     }
 
     pub fn set_remaining(&mut self, runs: &Runs) {
-        let counts = (!runs.is_empty()).then(|| runs.counts());
-        self.remaining = counts.map(|counts| serde_json::to_string(counts).unwrap_or_default());
+        self.remaining = text(runs);
+    }
+
+    /// What was fetched since the manifest came, while nothing has said since that its epoch was still the present one.
+    pub fn doubtful(&self) -> Result<Runs, ReplicaError> {
+        runs(self.doubtful.as_deref())
+    }
+
+    pub fn set_doubtful(&mut self, runs: &Runs) {
+        self.doubtful = text(runs);
     }
 
     fn toggle(&mut self, rev: i64, count: i64) {
@@ -63,6 +74,17 @@ impl State {
         self.set_checksum(checksum);
         self.count += count;
     }
+}
+
+fn runs(text: Option<&str>) -> Result<Runs, ReplicaError> {
+    let broken = |error: &dyn std::fmt::Display| ReplicaError::Local(format!("runs of revisions: {error}"));
+    let Some(text) = text else { return Ok(Runs::default()) };
+    let counts = serde_json::from_str(text).map_err(|error| broken(&error))?;
+    Runs::new(counts).map_err(|error| broken(&error))
+}
+
+fn text(runs: &Runs) -> Option<String> {
+    (!runs.is_empty()).then(|| serde_json::to_string(runs.counts()).unwrap_or_default())
 }
 
 /// A record as it is held.
@@ -99,13 +121,12 @@ impl Book<'_> {
         match held {
             Some((old, false)) if rev.is_some_and(|rev| rev <= old) => return Ok(false),
             Some((old, false)) => self.state.toggle(old, -1),
-            Some((_, true)) => {}
             None if change.data.is_none() => return Ok(false),
-            None => {}
+            Some((_, true)) | None => {}
         }
         match (&change.data, rev) {
             (Some(data), Some(rev)) => {
-                self.put(&change.collection, &change.id, rev, change.modified_at.micros(), data)?
+                self.put(&change.collection, &change.id, rev, change.modified_at.micros(), data)?;
             }
             _ => {
                 diesel::delete(records::table.find((collection, id))).execute(self.connection)?;

@@ -36,8 +36,8 @@ pub(super) enum Step {
 /// Why a replica is to be repaired.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
-    /// A 410 (§3): its reason, and up to where the history is shared.
-    Resync { reason: String, shared_rev: i64 },
+    /// A 410 (§3): its reason, the present epoch, and up to where the history is shared.
+    Resync { reason: String, epoch: String, shared_rev: i64 },
     /// Count or checksum differ.
     Different,
 }
@@ -59,7 +59,8 @@ pub(super) fn next(
     batch: usize,
 ) -> Result<Option<Task>, ReplicaError> {
     let mut state = State::load(connection)?;
-    if let Some(remaining) = state.remaining()? {
+    let remaining = state.remaining()?;
+    if !remaining.is_empty() {
         let (asked, rest) = remaining.split_at(PAGE);
         let body = FetchBody { runs: asked.counts(), limit: PAGE, collections: names(collections) };
         let request = post("/fetch", &body)?;

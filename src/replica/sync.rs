@@ -12,7 +12,7 @@ use crate::domain::{Clock, SystemClock};
 
 /// The pause after the first try of a request, and the longest.
 const PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Repairs in one sync: whoever needs more of them is overtaken by purges again and again.
 const REPAIRS: u32 = 10;
 
@@ -74,11 +74,13 @@ pub(super) struct Sync<'a> {
     pulled: bool,
     batch: usize,
     to_fetch: u64,
+    /// Repairs that were begun.
+    repairs: u32,
 }
 
 impl<'a> Sync<'a> {
     pub fn new(replica: &'a Replica, progress: &'a mut dyn FnMut(Progress)) -> Self {
-        Self { replica, progress, report: Report::default(), pulled: false, batch: step::PUSH, to_fetch: 0 }
+        Self { replica, progress, report: Report::default(), pulled: false, batch: step::PUSH, to_fetch: 0, repairs: 0 }
     }
 
     /// Takes steps until the replica is whole and has checked itself.
@@ -118,14 +120,15 @@ impl<'a> Sync<'a> {
         let response = self.ask(&task.request)?;
         match (&task.step, response.status) {
             (_, 410) => {
-                let problem = Problem::parse(&response.body);
-                let reason = Reason::Resync { reason: problem.reason, shared_rev: problem.shared_rev.cast_signed() };
+                let Problem { reason, epoch, shared_rev, .. } = Problem::parse(&response.body);
+                let reason = Reason::Resync { reason, epoch, shared_rev: shared_rev.cast_signed() };
                 self.may_repair(&reason)?;
                 return Ok(Some(reason));
             }
             (Step::Pull, 200) => return self.page(task, &response),
             (Step::Pull, 304) => self.pulled = true,
-            (Step::Pull, 404) if self.replica.read(State::load)?.cursor.is_none() => {
+            // Who holds something of a space that is not there was told of it before: it is gone.
+            (Step::Pull, 404) if self.replica.read(State::load)?.is_blank() => {
                 self.replica.write(|file| apply::no_space(file, task.answers))?;
                 self.pulled = true;
             }
@@ -154,6 +157,8 @@ impl<'a> Sync<'a> {
                 if let Some((missing, stale)) = applied {
                     log::info!("{missing} records are to be fetched, {stale} are not there any more");
                     self.to_fetch = self.report.fetched + missing;
+                } else {
+                    self.report.repairs.pop();
                 }
             }
             _ => return Err(refusal(&response)),
@@ -210,7 +215,8 @@ impl<'a> Sync<'a> {
         if *reason == Reason::Different && self.report.repairs.contains(&name) {
             return Err(ReplicaError::Wrong);
         }
-        if self.report.repairs.len() >= REPAIRS as usize {
+        self.repairs += 1;
+        if self.repairs > REPAIRS {
             return Err(ReplicaError::Unavailable("purges overtake every repair".into()));
         }
         self.report.repairs.push(name);

@@ -1,6 +1,6 @@
 //! Who watches a replica is told which records it shows otherwise from now on.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -32,10 +32,7 @@ impl Watch {
         if self.has_missed() {
             return Some(LocalChange::Many);
         }
-        match self.changes.recv_timeout(patience) {
-            Ok(change) => Some(change),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        self.changes.recv_timeout(patience).ok()
     }
 
     /// Whether changes were left out since the last call. Those that still wait are among what is to be read anew.
@@ -61,27 +58,32 @@ impl Iterator for Watch {
 
 /// Those who watch.
 #[derive(Default)]
-pub(super) struct Watchers(Mutex<Vec<(SyncSender<LocalChange>, Arc<Mutex<bool>>)>>);
+pub(super) struct Watchers(Mutex<Vec<Watcher>>);
+
+struct Watcher {
+    changes: SyncSender<LocalChange>,
+    missed: Arc<Mutex<bool>>,
+}
 
 impl Watchers {
     pub fn watch(&self) -> Watch {
         let (sender, changes) = sync_channel(WAITING);
         let missed = Arc::new(Mutex::new(false));
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.push((sender, Arc::clone(&missed)));
+        all.push(Watcher { changes: sender, missed: Arc::clone(&missed) });
         Watch { changes, missed }
     }
 
     /// Tells all of these records. Never waits for a watcher.
     pub fn tell(&self, keys: &[Key]) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|(sender, missed)| {
+        all.retain(|Watcher { changes, missed }| {
             for (collection, id) in keys {
                 let Ok(collection) = CollectionName::new(collection) else { continue };
                 let change = LocalChange::Record(collection, RecordId::from_stored(id.clone()));
                 // Between the two, nobody may empty the queue and then overlook what was missed.
                 let mut missed = missed.lock().unwrap_or_else(PoisonError::into_inner);
-                match sender.try_send(change) {
+                match changes.try_send(change) {
                     Ok(()) => {}
                     Err(TrySendError::Full(_)) => *missed = true,
                     Err(TrySendError::Disconnected(_)) => return false,

@@ -86,6 +86,7 @@ impl Page {
 
 #[derive(Deserialize)]
 struct WireManifest {
+    epoch: String,
     cursor: String,
     head: u64,
     runs: Vec<u64>,
@@ -93,6 +94,7 @@ struct WireManifest {
 
 /// The exact set of live revisions (§6).
 pub(super) struct Manifest {
+    pub epoch: String,
     pub cursor: String,
     pub head: Rev,
     pub runs: Runs,
@@ -102,6 +104,7 @@ impl Manifest {
     pub fn parse(body: &[u8]) -> Result<Self, ReplicaError> {
         let manifest: WireManifest = parse(body)?;
         Ok(Self {
+            epoch: manifest.epoch,
             cursor: manifest.cursor,
             head: Rev::new(manifest.head).map_err(wrong)?,
             runs: Runs::new(manifest.runs).map_err(wrong)?,
@@ -198,6 +201,8 @@ pub(super) struct Problem {
     /// Of a 410.
     #[serde(default)]
     pub reason: String,
+    #[serde(default)]
+    pub epoch: String,
     #[serde(default)]
     pub shared_rev: u64,
 }

@@ -70,7 +70,8 @@ export class Transport {
     const init = await this.#init(call);
     const line = new Line(signal, SILENCE_MS + (call.patience ?? 0) * 1000);
     const go = this.#options.fetch ?? fetch;
-    const response = await line.guard(() => go(this.#base + call.path + queryString(call.query), { ...init, signal: line.signal }));
+    const url = this.#base + call.path + queryString(call.query);
+    const response = await line.guard(() => go(url, { ...init, signal: line.signal }));
     const pieces = line.read(response);
     if (response.ok || response.status === 304) {
       if (response.status === 304 || response.status === 204) line.close();

@@ -1,8 +1,7 @@
 -- A copy of one space, as clients/PROTOCOL-CLIENT.md has it. One row says which and how far.
 CREATE TABLE replica (
     id             INTEGER PRIMARY KEY NOT NULL CHECK (id = 1),
-    url            TEXT NOT NULL,
-    space          TEXT NOT NULL,
+    url            TEXT NOT NULL,    -- of the space
     collections    TEXT,             -- names with commas; NULL for all
     name           TEXT NOT NULL,    -- in Strandline-Client
     seq            BIGINT NOT NULL DEFAULT 0,
@@ -13,6 +12,7 @@ CREATE TABLE replica (
     count          BIGINT NOT NULL DEFAULT 0,
     checksum       BIGINT NOT NULL DEFAULT 0, -- the 64 bits, signed
     remaining      TEXT,             -- runs, as JSON
+    doubtful       TEXT,             -- runs, as JSON
     sending_seq    BIGINT,           -- NULL while no push is on its way
     sending_cursor TEXT,
     synced_at      BIGINT            -- when a sync last ended well; microseconds since 1970, as all times here

@@ -11,6 +11,7 @@ export async function takePage(tx: Tx, page: Page): Promise<boolean> {
   if (copy.cursor === null) await forget(tx, 0);
   await learn(tx, page.changes);
   copy.cursor = page.cursor;
+  copy.doubtful = [];
   copy.etag = null;
   copy.whole = false;
   if (page.has_more) return true;

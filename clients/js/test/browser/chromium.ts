@@ -1,5 +1,6 @@
 /** Headless Chromium, and what a page in it needs: an origin to be served from, and files. */
 
+import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type Server as HttpServer } from "node:http";
@@ -61,6 +62,15 @@ export class Browser {
   }
 }
 
+/** The policy under which `strandline serve --example` serves its page, but that the API may be at another port. */
+function contentPolicy(html: string): string {
+  const scripts = [...html.matchAll(/<script[^>]*>(.+?)<\/script>/gs)].map(([, script]) => createHash("sha256").update(script!).digest("base64"));
+  return (
+    `default-src 'none'; script-src 'self' ${scripts.map((hash) => `'sha256-${hash}'`).join(" ")}; style-src 'unsafe-inline'; ` +
+    "img-src 'self' data:; connect-src http://127.0.0.1:*; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+  );
+}
+
 /** Serves files by path, from memory or from a folder. */
 export class Site {
   readonly url: string;
@@ -77,7 +87,8 @@ export class Site {
       const file = folder && new URL(`.${path}`, folder);
       const body = files[path] ?? (file && existsSync(file) ? readFileSync(file, "utf8") : undefined);
       const type = path.endsWith(".js") ? "text/javascript" : "text/html";
-      response.writeHead(body === undefined ? 404 : 200, { "Content-Type": `${type}; charset=utf-8` });
+      const policy = body !== undefined && type === "text/html" ? { "Content-Security-Policy": contentPolicy(body) } : {};
+      response.writeHead(body === undefined ? 404 : 200, { "Content-Type": `${type}; charset=utf-8`, ...policy });
       response.end(body);
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

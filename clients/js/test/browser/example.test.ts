@@ -106,7 +106,6 @@ describe("the example page", { skip: whyNot() }, () => {
     await phone.getByRole("heading", { name: "Edited elsewhere as well" }).waitFor({ state: "hidden" });
 
     await browser.context.setOffline(true);
-    proxy.cut();
     await says(laptop, "Offline");
     await add(laptop, "Written at sea");
     await says(laptop, "Offline, 1 edit waiting");

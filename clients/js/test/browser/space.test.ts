@@ -117,7 +117,6 @@ describe("in Chromium", { skip: whyNot() }, () => {
     const page = await tab(name);
     await until("it is live", async () => (await status(page)).live);
     await browser.context.setOffline(true);
-    proxy.cut();
     await until("it has noticed", async () => !(await status(page)).live);
     await put(page, "a", "oat milk");
     await put(page, "b", "bread");

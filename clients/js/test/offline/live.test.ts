@@ -209,3 +209,13 @@ test("a copy keeps to its choice of collections", async () => {
   await assert.rejects(space.put("others", "y", {}), TypeError);
   await assert.rejects(OfflineSpace.open(options), TypeError);
 });
+
+test("a copy that is deleted while it is open is not made anew under its old name", async () => {
+  const name = newSpace();
+  const space = await device(name, name);
+  await space.put("todos", "a", {});
+  await new Promise((resolve) => (indexedDB.deleteDatabase(name).onsuccess = resolve));
+  await assert.rejects(space.put("todos", "b", {}));
+  const anew = await device(name, name);
+  assert.deepEqual(await anew.list("todos"), []);
+});

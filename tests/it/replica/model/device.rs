@@ -1,8 +1,8 @@
 //! A device: a replica in a file, its user's memory, and a process that may be killed.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use strandline::domain::{CollectionName, Collections, RecordId};
@@ -10,7 +10,7 @@ use strandline::replica::{Options, Origin, Replica, ReplicaError};
 use tempfile::TempDir;
 
 use super::scenario::{COLLECTIONS, Cut, Spot};
-use super::server::{Line, Wire, space};
+use super::server::{Happening, Line, Wire, space};
 use crate::replica::file;
 
 pub struct Device {
@@ -20,6 +20,8 @@ pub struct Device {
     /// Commits that are left until the process is killed; negative: any number.
     commits: Arc<AtomicI64>,
     directory: TempDir,
+    /// What the user did in the middle of a sync.
+    edited: Arc<Mutex<Option<(Spot, u64)>>>,
     /// The newest thing that the user did to each record, which he may ask for: its number, 0 for a deletion.
     pub wanted: BTreeMap<Spot, u64>,
     /// What the server took, or was told to forget.
@@ -51,6 +53,7 @@ impl Device {
             wire: Arc::new(Wire::new(line)),
             commits: Arc::new(AtomicI64::new(-1)),
             directory,
+            edited: Arc::default(),
             wanted: BTreeMap::new(),
             settled: HashSet::new(),
         };
@@ -112,20 +115,25 @@ impl Device {
         state["edits"].as_array().unwrap().iter().chain(sending).any(|it| spot_of(it) == spot)
     }
 
-    pub fn sync(&mut self, cut: Option<Cut>, meanwhile: Option<(Spot, u64)>) -> Result<(), ReplicaError> {
-        let during = meanwhile.filter(|(spot, _)| self.may_edit(*spot));
-        let done = Arc::new(AtomicI64::new(0));
-        let act = during.map(|(spot, number)| {
-            let (replica, done) = (self.replica().clone(), Arc::clone(&done));
-            Box::new(move || done.store(i64::from(edit(&replica, spot, number)), Ordering::Relaxed)) as _
-        });
-        self.wire.begin(cut, act);
+    /// Edits as soon as the request of a number is made in the next sync.
+    pub fn edit_at(&self, spot: Spot, number: u64) -> Happening {
+        let (replica, done) = (self.replica().clone(), Arc::clone(&self.edited));
+        Box::new(move || {
+            if edit(&replica, spot, number) {
+                *done.lock().unwrap() = Some((spot, number));
+            }
+        })
+    }
+
+    pub fn sync(&mut self, cut: Option<Cut>, meanwhile: Option<(u8, Happening)>) -> Result<(), ReplicaError> {
+        self.wire.begin(cut, meanwhile);
         if let Some(Cut::Commit(at)) = cut {
             self.commits.store(at.into(), Ordering::Relaxed);
         }
         let synced = self.replica().sync();
         self.wire.begin(None, None);
-        if let (Some((spot, number)), 1) = (during, done.load(Ordering::Relaxed)) {
+        let edited = self.edited.lock().unwrap().take();
+        if let Some((spot, number)) = edited {
             self.wants(spot, number);
         }
         self.commits.store(-1, Ordering::Relaxed);

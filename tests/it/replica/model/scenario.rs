@@ -17,11 +17,11 @@ pub enum Step {
         spot: Spot,
         delete: bool,
     },
-    /// A sync, which may be cut. What `meanwhile` says the user does while the first request is on its way.
+    /// A sync, which may be cut, and what happens just before one of its requests arrives.
     Sync {
         who: usize,
         cut: Option<Cut>,
-        meanwhile: Option<(Spot, bool)>,
+        meanwhile: Option<(u8, Event)>,
     },
     /// The program ends in order, and is started again.
     Restart {
@@ -45,6 +45,24 @@ pub enum Step {
     Purge,
     BackUp,
     /// The server is put back to a backup.
+    Restore {
+        backup: usize,
+    },
+}
+
+/// What may happen in the middle of a sync.
+#[derive(Clone, Copy, Debug)]
+pub enum Event {
+    /// The user of the device edits.
+    Edit {
+        spot: Spot,
+        delete: bool,
+    },
+    Foreign {
+        spot: Spot,
+        delete: bool,
+    },
+    Purge,
     Restore {
         backup: usize,
     },
@@ -84,7 +102,13 @@ fn cut() -> impl Strategy<Value = Option<Cut>> {
 
 pub fn scenario(longest: usize) -> impl Strategy<Value = Vec<Step>> {
     let delete = prop_oneof![2 => Just(false), 1 => Just(true)].boxed();
-    let meanwhile = prop_oneof![4 => Just(None), 1 => (spot(), delete.clone()).prop_map(Some)];
+    let event = prop_oneof![
+        4 => (spot(), delete.clone()).prop_map(|(spot, delete)| Event::Edit { spot, delete }),
+        2 => (spot(), delete.clone()).prop_map(|(spot, delete)| Event::Foreign { spot, delete }),
+        1 => Just(Event::Purge),
+        1 => (0_usize..4).prop_map(|backup| Event::Restore { backup }),
+    ];
+    let meanwhile = prop_oneof![2 => Just(None), 1 => (0_u8..6, event).prop_map(Some)];
     let step = prop_oneof![
         12 => (who(), spot(), delete.clone()).prop_map(|(who, spot, delete)| Step::Edit { who, spot, delete }),
         14 => (who(), cut(), meanwhile).prop_map(|(who, cut, meanwhile)| Step::Sync { who, cut, meanwhile }),

@@ -152,12 +152,14 @@ pub struct Wire {
     state: Mutex<State>,
 }
 
+pub type Happening = Box<dyn FnOnce() + Send>;
+
 #[derive(Default)]
 struct State {
     cut: Option<Cut>,
     requests: u8,
-    /// What is to be done while the next request is on its way.
-    meanwhile: Option<Box<dyn FnOnce() + Send>>,
+    /// What happens just before the request of this number arrives.
+    meanwhile: Option<(u8, Happening)>,
     /// Pushes and their answers, those that were lost too.
     pushes: Vec<(Value, Value)>,
 }
@@ -168,7 +170,7 @@ impl Wire {
     }
 
     /// Prepares for a sync.
-    pub fn begin(&self, cut: Option<Cut>, meanwhile: Option<Box<dyn FnOnce() + Send>>) {
+    pub fn begin(&self, cut: Option<Cut>, meanwhile: Option<(u8, Happening)>) {
         let mut state = self.state.lock().unwrap();
         (state.cut, state.requests, state.meanwhile) = (cut, 0, meanwhile);
     }
@@ -184,9 +186,9 @@ impl Transport for Wire {
             let mut state = self.state.lock().unwrap();
             let number = state.requests;
             state.requests += 1;
-            (state.cut, number, state.meanwhile.take())
+            (state.cut, number, state.meanwhile.take_if(|(at, _)| *at == number))
         };
-        if let Some(act) = meanwhile {
+        if let Some((_, act)) = meanwhile {
             act();
         }
         match cut {

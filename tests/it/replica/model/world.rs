@@ -1,16 +1,18 @@
 //! Plays a scenario, and knows what must hold.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::{Value, json};
 use strandline::replica::ReplicaError;
 
 use super::device::{Device, names, number_of, spot_of};
-use super::scenario::{COLLECTIONS, DEVICES, Spot, Step};
-use super::server::Server;
+use super::scenario::{COLLECTIONS, DEVICES, Event, Spot, Step};
+use super::server::{Happening, Server};
 
 struct World {
-    server: Server,
+    server: Arc<Mutex<Server>>,
     devices: Vec<Device>,
     /// The last number that was given: each write has one of its own.
     number: u64,
@@ -22,11 +24,18 @@ struct World {
 pub fn play(steps: &[Step]) -> Result<(), String> {
     let server = Server::new();
     let devices = (0..DEVICES).map(|who| Device::new(server.line(), who == 1)).collect();
-    let mut world = World { server, devices, number: 0, seen: HashMap::new() };
+    let mut world = World { server: Arc::new(Mutex::new(server)), devices, number: 0, seen: HashMap::new() };
     for (at, step) in steps.iter().enumerate() {
         world.take(*step).and_then(|()| world.look(*step)).map_err(|why| format!("at {at}: {why}"))?;
     }
     world.end().map_err(|why| format!("at the end: {why}"))
+}
+
+/// The stranger writes this number, or deletes.
+fn write(server: &Server, spot: Spot, number: u64) {
+    let (collection, id) = names(spot);
+    let data = (number > 0).then(|| json!({"n": number}));
+    server.write(collection.as_str(), id.as_str(), data.as_ref());
 }
 
 impl World {
@@ -47,8 +56,15 @@ impl World {
                 }
             }
             Step::Sync { who, cut, meanwhile } => {
-                let meanwhile = meanwhile.map(|(spot, delete)| (spot, self.next(delete)));
-                match self.devices[who].sync(cut, meanwhile) {
+                let broken = Arc::new(AtomicBool::new(false));
+                let meanwhile = meanwhile.and_then(|(at, event)| Some((at, self.happening(who, event, &broken)?)));
+                let synced = self.devices[who].sync(cut, meanwhile);
+                if broken.load(Ordering::Relaxed) {
+                    // Before or after: what was taken before the break may come to be again.
+                    self.devices[who].taken();
+                    self.seen.clear();
+                }
+                match synced {
                     Ok(()) => self.compare(who)?,
                     Err(ReplicaError::Unavailable(_) | ReplicaError::Interrupted) if cut.is_some() => {}
                     // The server was put back to a time before the space was made.
@@ -70,19 +86,41 @@ impl World {
             },
             Step::Foreign { spot, delete } => {
                 let number = self.next(delete);
-                let (collection, id) = names(spot);
-                let data = (!delete).then(|| json!({"n": number}));
-                self.server.write(collection.as_str(), id.as_str(), data.as_ref());
+                write(&self.server(), spot, number);
             }
-            Step::Purge => self.server.purge(),
-            Step::BackUp => self.server.back_up(),
+            Step::Purge => self.server().purge(),
+            Step::BackUp => self.server().back_up(),
             Step::Restore { backup } => {
-                if self.server.restore(backup) {
+                if self.server().restore(backup) {
                     self.seen.clear();
                 }
             }
         }
         Ok(())
+    }
+
+    fn server(&self) -> MutexGuard<'_, Server> {
+        self.server.lock().unwrap()
+    }
+
+    /// What is to happen in the middle of a device's sync; `broken` is told of a restore.
+    fn happening(&mut self, who: usize, event: Event, broken: &Arc<AtomicBool>) -> Option<Happening> {
+        let (server, broken) = (Arc::clone(&self.server), Arc::clone(broken));
+        Some(match event {
+            Event::Edit { spot, .. } if !self.devices[who].may_edit(spot) => return None,
+            Event::Edit { spot, delete } => {
+                let number = self.next(delete);
+                self.devices[who].edit_at(spot, number)
+            }
+            Event::Foreign { spot, delete } => {
+                let number = self.next(delete);
+                Box::new(move || write(&server.lock().unwrap(), spot, number))
+            }
+            Event::Purge => Box::new(move || server.lock().unwrap().purge()),
+            Event::Restore { backup } => {
+                Box::new(move || broken.store(server.lock().unwrap().restore(backup), Ordering::Relaxed))
+            }
+        })
     }
 
     /// What must hold after every step, where the step could have broken it.
@@ -104,7 +142,7 @@ impl World {
         for device in &mut self.devices {
             here.extend(device.taken());
         }
-        here.extend(self.server.live().iter().map(|it| (spot_of(it), number_of(it), it["rev"].as_u64().unwrap())));
+        here.extend(self.server().live().iter().map(|it| (spot_of(it), number_of(it), it["rev"].as_u64().unwrap())));
         for (spot, number, rev) in here.into_iter().filter(|(_, number, _)| *number > 0) {
             let before = *self.seen.entry((spot, number)).or_insert(rev);
             if before != rev {
@@ -124,7 +162,7 @@ impl World {
     /// What a device holds is what the server has.
     fn compare(&self, who: usize) -> Result<(), String> {
         let device = &self.devices[who];
-        let live = self.server.live();
+        let live = self.server().live();
         let live = live.iter().filter(|it| !device.scoped || it["collection"] == COLLECTIONS[0]);
         let theirs: BTreeMap<Spot, (u64, u64)> =
             live.map(|it| (spot_of(it), (it["rev"].as_u64().unwrap(), number_of(it)))).collect();
@@ -142,7 +180,7 @@ impl World {
     /// With a network that works, everybody is right in the end.
     fn end(&mut self) -> Result<(), String> {
         // Whoever was put back to a time before the space must have one to go on with.
-        self.server.write(COLLECTIONS[0], "9", Some(&json!({"n": 0})));
+        self.server().write(COLLECTIONS[0], "9", Some(&json!({"n": 0})));
         for _ in 0..2 {
             for who in 0..DEVICES {
                 self.devices[who].sync(None, None).map_err(|error| format!("device {who}: {error}"))?;
