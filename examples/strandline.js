@@ -206,10 +206,11 @@ var Transport = class {
     const init = await this.#init(call);
     const line = new Line(signal, SILENCE_MS + (call.patience ?? 0) * 1e3);
     const go = this.#options.fetch ?? fetch;
-    const response = await line.guard(() => go(this.#base + call.path + queryString(call.query), { ...init, signal: line.signal }));
+    const url = this.#base + call.path + queryString(call.query);
+    const response = await line.guard(() => go(url, { ...init, signal: line.signal }));
     const pieces = line.read(response);
     if (response.ok || response.status === 304) {
-      if (!response.body) line.close();
+      if (response.status === 304 || response.status === 204) line.close();
       return { status: response.status, headers: response.headers, pieces };
     }
     throw problemError(asProblem(response, await readText(pieces)), retryAfter(response));
@@ -259,7 +260,12 @@ var Line = class {
   /** The body's text in pieces. */
   async *read(response) {
     const reader = response.body?.getReader();
-    if (!reader) return this.close();
+    if (!reader) {
+      const text = await this.guard(() => response.text());
+      this.close();
+      if (text) yield text;
+      return;
+    }
     const decoder = new TextDecoder();
     try {
       for (; ; ) {
@@ -395,7 +401,8 @@ var StrandlineClient = class {
   async *fetchLines(options) {
     const { signal, ...body2 } = options;
     const headers = { Accept: "application/x-ndjson" };
-    const { pieces } = await this.#transport.send({ path: `${this.#path}/fetch`, method: "POST", body: body2, headers, signal });
+    const call = { path: `${this.#path}/fetch`, method: "POST", body: body2, headers, signal };
+    const { pieces } = await this.#transport.send(call);
     for await (const line of readNdjson(pieces)) {
       if ("end" in line) return;
       yield line;
@@ -481,16 +488,19 @@ function recordPath(collection, id) {
 // src/offline/json.ts
 function equalJson(a, b) {
   if (a === b) return true;
-  if (typeof a !== "object" || typeof b !== "object" || !a || !b || Array.isArray(a) !== Array.isArray(b)) return false;
+  if (!isObject(a) || !isObject(b) || Array.isArray(a) !== Array.isArray(b)) return false;
   const keys = Object.keys(a);
-  return keys.length === Object.keys(b).length && keys.every((key) => key in b && equalJson(a[key], b[key]));
+  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && equalJson(a[key], b[key]));
+}
+function isObject(value) {
+  return typeof value === "object" && value !== null;
 }
 function equalContent(a, b) {
   return a.deleted ? b.deleted === true : !b.deleted && equalJson(a.data, b.data);
 }
 function asData(value) {
   const data = JSON.parse(JSON.stringify(value) ?? "null");
-  if (typeof data !== "object" || !data || Array.isArray(data)) throw new TypeError("a record's data is a JSON object");
+  if (!isObject(data) || Array.isArray(data)) throw new TypeError("a record's data is a JSON object");
   return data;
 }
 function checkName({ collection, id }) {
@@ -507,9 +517,7 @@ function isCollection(name) {
 async function edit(tx, name, content2) {
   const { collection, id } = name;
   const [held, sent2, record] = await Promise.all([tx.get("edits", name), tx.get("sending", name), tx.get("records", name)]);
-  if (content2.deleted) {
-    if (!item(held ?? sent2, record)) return;
-  }
+  if (content2.deleted && !item(held ?? sent2, record)) return;
   if (!sent2 && comesToNothing(content2, record)) {
     if (held) tx.delete("edits", name);
     return;
@@ -549,11 +557,12 @@ function item(mine, record) {
 
 // src/offline/live.ts
 var TRUST_MS = 5 * 6e4;
-var ABSENT_MS = 15e3;
+var ABSENT_MS = 5e3;
 var LiveUpdates = class {
   #live;
   #signal;
-  #listening = false;
+  /** Ends the feed's connection; undefined while there is none. */
+  #feed;
   /** Set by a wake until the sync that it asks for begins, so that one which comes during a sync is not lost. */
   #woken = false;
   #resume;
@@ -571,9 +580,14 @@ var LiveUpdates = class {
   }
   /** Runs until the signal, or until it makes no sense to go on: without the right to (401, 403), or without a space. */
   async run() {
-    const forced = () => this.wake(true);
-    globalThis.addEventListener?.("online", forced);
-    globalThis.document?.addEventListener("visibilitychange", forced);
+    const page = globalThis.document;
+    const moved = () => {
+      this.#feed?.abort();
+      this.wake(true);
+    };
+    const shown = () => page.visibilityState === "visible" && this.wake(true);
+    for (const event of ["online", "offline"]) globalThis.addEventListener?.(event, moved);
+    page?.addEventListener("visibilitychange", shown);
     try {
       for (let failures = 0; ; ) {
         this.#woken = false;
@@ -589,25 +603,25 @@ var LiveUpdates = class {
         }
       }
     } finally {
-      globalThis.removeEventListener?.("online", forced);
-      globalThis.document?.removeEventListener("visibilitychange", forced);
+      for (const event of ["online", "offline"]) globalThis.removeEventListener?.(event, moved);
+      page?.removeEventListener("visibilitychange", shown);
+      this.#feed?.abort();
     }
   }
   /** Listens to the feed, unless that is done already. */
   async #listen(since) {
-    if (this.#listening) return;
-    this.#listening = true;
+    if (this.#feed) return;
+    const { signal } = this.#feed = new AbortController();
     const { client, collections, cursor, connected } = this.#live;
-    const signal = this.#signal;
     try {
       const feed = client.connect({ since, signal, collections: collections ?? void 0, onOpen: () => connected(true) });
       for await (const page of feed) if (page.cursor !== await cursor()) this.wake(false);
     } catch {
     }
     connected(false);
-    await sleep(backoff(0), signal).catch(() => {
+    await sleep(backoff(0), this.#signal).catch(() => {
     });
-    this.#listening = false;
+    this.#feed = void 0;
     this.wake(false);
   }
   #pause(ms, onlyForced) {
@@ -641,14 +655,15 @@ var Store = class {
   #factory;
   #file;
   #fresh;
-  #committed;
   #opened;
-  /** `fresh` is what a new copy begins with; `committed` is told of every transaction that wrote. */
-  constructor(factory, file, fresh, committed) {
+  /** Told of every transaction that wrote. */
+  committed = () => {
+  };
+  /** `fresh` is what a new copy begins with. */
+  constructor(factory, file, fresh) {
     this.#factory = factory;
     this.#file = file;
     this.#fresh = fresh;
-    this.#committed = committed;
   }
   /** One transaction that reads. */
   read(body2) {
@@ -660,13 +675,14 @@ var Store = class {
       const result2 = await body2(tx);
       return [result2, await tx.finish()];
     });
-    this.#committed(committed);
+    this.committed(committed);
     return result;
   }
   async close() {
     const opened = this.#opened;
     this.#opened = void 0;
-    (await opened)?.close();
+    await opened?.then((database) => database.close(), () => {
+    });
   }
   async #transact(mode, body2) {
     const database = await (this.#opened ??= this.#open());
@@ -696,6 +712,7 @@ var Store = class {
     const request = this.#factory.open(this.#file, 1);
     request.onupgradeneeded = () => {
       const database = request.result;
+      if (!this.#fresh) return request.transaction?.abort();
       database.createObjectStore("copy", { keyPath: "space" }).add(this.#fresh);
       const keyPath = ["collection", "id"];
       const records = database.createObjectStore("records", { keyPath });
@@ -704,11 +721,14 @@ var Store = class {
       for (const table of ["edits", "sending"]) database.createObjectStore(table, { keyPath }).createIndex("order", "order");
       database.createObjectStore("conflicts", { keyPath: "key", autoIncrement: true });
     };
-    return done(request).then((database) => {
+    const opened = done(request).then((database) => {
+      this.#fresh = void 0;
       database.onversionchange = () => void this.close();
       database.onclose = () => this.#opened = void 0;
       return database;
     });
+    opened.catch(() => this.#opened = void 0);
+    return opened;
   }
 };
 var Tx = class {
@@ -761,7 +781,7 @@ var Tx = class {
   conflict(key) {
     return done(this.#table("conflicts").get(key));
   }
-  /** The order of a new edit: after all others (`next`), or before them (`prev`). */
+  /** The order of a new edit that is to be the first one, or the last. */
   async order(end) {
     const keys = this.#table("edits").index("order").openKeyCursor(null, end === "first" ? "next" : "prev");
     const edge = (await done(keys))?.key ?? 0;
@@ -819,12 +839,23 @@ async function learn(tx, changes) {
     tx.sum.add(rev);
   });
 }
+async function forget(tx, above, upTo = Infinity) {
+  for (const record of await tx.all("records", IDBKeyRange.bound(above, upTo, true), "rev")) {
+    if (!record.stale) tx.sum.remove(record.rev);
+    tx.put("records", { ...record, rev: 0, stale: 1 });
+  }
+}
 
 // src/offline/pull.ts
 async function takePage(tx, page) {
   const { copy } = tx;
+  if (copy.cursor === null) {
+    await forget(tx, 0);
+    for (const edit2 of await tx.all("edits")) if (edit2.base !== null) tx.put("edits", { ...edit2, base: 0 });
+  }
   await learn(tx, page.changes);
   copy.cursor = page.cursor;
+  copy.doubtful = [];
   copy.etag = null;
   copy.whole = false;
   if (page.has_more) return true;
@@ -861,12 +892,14 @@ async function body(tx) {
 async function book(tx, answer) {
   const { copy } = tx;
   const changes = await sent(tx);
+  const sentCursor = copy.sending?.cursor ?? null;
+  const isBlank = sentCursor === null && !copy.collections && await tx.count("records") === 0;
   const judged = changes.map((change, at) => ({ change, result: answer.results[at] }));
   await learn(tx, judged.flatMap(({ change, result }) => learned(change, result) ?? []));
   let conflicts = 0;
   for (const { change, result } of judged) conflicts += await conclude(tx, change, result);
-  const sentCursor = copy.sending?.cursor ?? null;
-  if (sentCursor !== null || answer.previous_head === 0 && !copy.collections) copy.cursor = answer.cursor;
+  if (sentCursor !== null || isBlank && answer.previous_head === 0) copy.cursor = answer.cursor;
+  if (sentCursor !== null) copy.doubtful = [];
   copy.sending = copy.etag = null;
   return { applied: changes.length - conflicts, conflicts };
 }
@@ -995,8 +1028,8 @@ function compareRuns(runs, held) {
 var FETCHED_AT_ONCE = 5e3;
 async function takeManifest(tx, manifest, why) {
   const { copy } = tx;
-  if (why?.reason === "epoch" || why?.reason === "ahead") await forget(tx, why.sharedRev);
-  const known = (await tx.revs()).filter(({ rev }) => rev > 0);
+  if (why?.reason === "epoch" || why?.reason === "ahead") await forgetHistory(tx, why.sharedRev);
+  const known = await knownRevs(tx);
   const { missing, foreign } = compareRuns(manifest.runs, known.map(({ rev }) => rev));
   const foreigners = new Set(foreign);
   const stale = new Set((await tx.all("records", null, "stale")).map(({ rev }) => rev));
@@ -1012,6 +1045,7 @@ async function takeManifest(tx, manifest, why) {
     tx.put("records", record);
   }
   copy.remaining = missing.length ? missing : null;
+  copy.doubtful = [];
   copy.cursor = manifest.cursor;
   if (copy.sending && copy.sending.cursor !== null) copy.sending.cursor = copy.cursor;
   copy.whole = false;
@@ -1020,18 +1054,28 @@ async function takeManifest(tx, manifest, why) {
 function nextRuns(remaining) {
   return takeRuns(remaining, FETCHED_AT_ONCE);
 }
-async function takeFetched(tx, page, last) {
+async function takeFetched(tx, page, { runs, last }) {
   await learn(tx, page.changes);
+  tx.copy.doubtful.push(runs);
   const upTo = page.has_more && page.next !== null ? page.next - 1 : last;
   const left = runsAbove(tx.copy.remaining ?? [], upTo);
   tx.copy.remaining = left.length ? left : null;
 }
-async function forget(tx, sharedRev) {
-  const above = IDBKeyRange.lowerBound(sharedRev, true);
-  for (const record of await tx.all("records", above, "rev")) tx.put("records", { ...record, rev: 0, stale: 1 });
+async function forgetHistory(tx, sharedRev) {
+  const broken = [[sharedRev + 1, Infinity], ...tx.copy.doubtful.flatMap((runs) => [...stretches(runs)])];
+  for (const [first, last] of broken) await forget(tx, first - 1, last);
   for (const table of ["edits", "sending"]) {
-    for (const row of await tx.all(table)) if ((row.base ?? 0) > sharedRev) tx.put(table, { ...row, base: 0 });
+    for (const row of await tx.all(table)) {
+      const { base } = row;
+      if (base && broken.some(([first, last]) => first <= base && base <= last)) tx.put(table, { ...row, base: 0 });
+    }
   }
+}
+async function knownRevs(tx) {
+  const known = (await tx.revs()).filter(({ rev }) => rev > 0);
+  const doubles = new Set(known.flatMap(({ rev }, at) => rev === known[at - 1]?.rev ? rev : []));
+  for (const rev of doubles) await forget(tx, rev - 1, rev);
+  return known.filter(({ rev }) => !doubles.has(rev));
 }
 
 // src/offline/sync.ts
@@ -1076,7 +1120,7 @@ var Sync = class {
   }
   /** The next step; false if there is none. */
   async #step() {
-    const { copy, edits } = await this.#store.read(async (tx) => ({ copy: tx.copy, edits: await tx.count("edits") }));
+    const [copy, edits] = await this.#store.read(async (tx) => [tx.copy, await tx.count("edits")]);
     if (copy.remaining) await this.#fetch(copy, copy.remaining);
     else if (copy.sending) await this.#push(copy);
     else if (!copy.whole) await this.#pull(copy);
@@ -1101,7 +1145,8 @@ var Sync = class {
     this.#report.conflicts += booked?.conflicts ?? 0;
   }
   async #pull(copy) {
-    const where = { limit: PAGE, ...scope(copy), ...copy.cursor !== null && { since: copy.cursor }, ...copy.etag !== null && { etag: copy.etag } };
+    const { cursor, etag } = copy;
+    const where = { limit: PAGE, ...scope(copy), ...cursor !== null && { since: cursor }, ...etag !== null && { etag } };
     const page = await this.#ask(copy, (call) => this.#client.changes({ ...where, ...call }), async (error) => {
       if (error.status !== 404) return false;
       await this.#apply(copy, async (tx) => void (tx.copy.whole = true));
@@ -1122,22 +1167,27 @@ var Sync = class {
     }
     if (this.#differed) throw new Ended("wrong");
     this.#differed = true;
-    await this.repair();
+    await this.#repair(await this.#store.read(async (tx) => tx.copy));
   }
   async #fetch(copy, remaining) {
-    const { runs, last } = nextRuns(remaining);
+    const asked = nextRuns(remaining);
+    const { runs } = asked;
     const page = await this.#ask(copy, (call) => this.#client.fetch({ runs, limit: FETCHED_AT_ONCE, ...scope(copy), ...call }));
-    if (page && await this.#apply(copy, (tx) => takeFetched(tx, page, last).then(() => true))) {
+    if (page && await this.#apply(copy, (tx) => takeFetched(tx, page, asked).then(() => true))) {
       this.#report.pulled += page.changes.length;
     }
   }
   /** Compares with the server's manifest; the steps that follow transfer the difference. */
-  async repair(why) {
+  async #repair(copy, why) {
     if (++this.#report.repairs > MOST_REPAIRS) throw new Ended("unavailable", why);
     this.#pulled = false;
-    const { copy } = await this.#store.read(async (tx) => ({ copy: tx.copy }));
     const manifest = await this.#ask(copy, (call) => this.#client.manifest({ ...scope(copy), ...call }));
-    if (manifest) await this.#apply(copy, (tx) => takeManifest(tx, manifest, why));
+    const epoch = why?.epoch ?? copy.cursor?.split(".")[0];
+    if (!manifest || manifest.epoch !== epoch) return;
+    await this.#apply(copy, (tx) => takeManifest(tx, manifest, why));
+  }
+  #holdsRecords() {
+    return this.#store.read(async (tx) => await tx.count("records") > 0);
   }
   /** Applies an answer, unless another one was applied since it was asked for: then it is thrown away. */
   #apply(asked, body2) {
@@ -1164,9 +1214,9 @@ var Sync = class {
           await sleep(backoff(attempt, retryAfter2), signal);
           continue;
         }
-        if (error instanceof ResyncRequired) return void await this.repair(error);
+        if (error instanceof ResyncRequired) return void await this.#repair(copy, error);
         if (error.status === 401 || error.status === 403) throw new Ended("denied", error);
-        if (error.status === 404 && copy.cursor !== null) throw new Ended("gone", error);
+        if (error.status === 404 && (copy.cursor !== null || await this.#holdsRecords())) throw new Ended("gone", error);
         if (await trouble?.(error)) return void 0;
         throw new Ended("refused", error);
       }
@@ -1210,6 +1260,7 @@ var Tabs = class {
   }
   close() {
     this.#channel?.close();
+    this.#channel = void 0;
   }
 };
 
@@ -1228,22 +1279,21 @@ var OfflineSpace = class _OfflineSpace {
     const file = options.database ?? `strandline/${options.space}`;
     const collections = options.collections ? [...new Set(options.collections)].sort() : null;
     for (const name of collections ?? []) if (!isCollection(name)) throw new TypeError(`${name} is no name of a collection`);
-    const told = {};
     const fresh = freshCopy(options.space, collections);
-    const store = new Store(options.indexedDB ?? indexedDB, file, fresh, (committed) => told.committed?.(committed));
+    const store = new Store(options.indexedDB ?? indexedDB, file, fresh);
     const copy = await store.read(async (tx) => tx.copy);
     if (copy.space !== fresh.space || String(copy.collections) !== String(collections)) {
       await store.close();
       throw new TypeError(`the database ${file} is a copy of ${copy.space}, collections ${copy.collections ?? "all"}`);
     }
     const space = new _OfflineSpace(options, store, file, copy);
-    told.committed = (committed) => space.#committed(committed);
     await store.write(async () => {
     });
     return space;
   }
   constructor(options, store, file, copy) {
     this.#store = store;
+    store.committed = (committed) => this.#committed(committed);
     this.#collections = copy.collections;
     this.#client = new StrandlineClient({ ...options, name: copy.name });
     this.#tabs = new Tabs(`strandline:${file}`, ({ edited, asked, changed = [], status }) => {
@@ -1330,8 +1380,7 @@ var OfflineSpace = class _OfflineSpace {
       },
       stop.signal
     );
-    const ended = this.#tabs.alone("live", () => updates.run(), stop.signal).catch((error) => {
-      if (!stop.signal.aborted) this.#tell([], { trouble: String(error) });
+    const ended = this.#tabs.alone("live", () => updates.run(), stop.signal).catch(() => {
     }).then(() => {
       if (this.#live?.stop === stop) this.#live = void 0;
       if (this.#status.live) this.#tell([], { live: false });
@@ -1380,6 +1429,9 @@ var OfflineSpace = class _OfflineSpace {
         outcome = { outcome: report.outcome, trouble: report.error ? String(report.error) : null };
         if (report.outcome === "ok") outcome.syncedAt = Date.now();
         return report;
+      } catch (error) {
+        if (!options.signal?.aborted) outcome = { outcome: null, trouble: String(error) };
+        throw error;
       } finally {
         this.#tell([], { ...outcome, syncing: false });
       }
@@ -1413,6 +1465,7 @@ function freshCopy(space, collections) {
     count: 0,
     checksum: String(new Checksum()),
     remaining: null,
+    doubtful: [],
     sending: null
   };
 }

@@ -8,6 +8,7 @@ import { type Answer, type Call, type ClientOptions, type Headings, Transport } 
 import type {
   Change,
   Checkpoint,
+  CompactOrder,
   Compaction,
   Data,
   FetchPage,
@@ -166,7 +167,8 @@ export class StrandlineClient {
   async *fetchLines(options: { runs: number[]; collections?: string[]; from?: number } & CallOptions): AsyncGenerator<LiveChange> {
     const { signal, ...body } = options;
     const headers = { Accept: "application/x-ndjson" };
-    const { pieces } = await this.#transport.send({ path: `${this.#path}/fetch`, method: "POST", body, headers, signal });
+    const call = { path: `${this.#path}/fetch`, method: "POST", body, headers, signal };
+    const { pieces } = await this.#transport.send(call);
     for await (const line of readNdjson<LiveChange | { end: true; count: number }>(pieces)) {
       if ("end" in line) return;
       yield line;
@@ -231,7 +233,7 @@ export class StrandlineClient {
   }
 
   /** Purges tombstones now (PROTOCOL.md §7). */
-  compact(order: { older_than?: string; dry_run?: boolean; force?: boolean } = {}, options: CallOptions = {}): Promise<Compaction> {
+  compact(order: CompactOrder = {}, options: CallOptions = {}): Promise<Compaction> {
     return this.#json("/compact", { ...options, method: "POST", body: order });
   }
 

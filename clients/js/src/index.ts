@@ -1,6 +1,6 @@
 /**
- * Strandline in JavaScript: the client of the whole protocol, and an offline copy in IndexedDB. Adapters are at `strandline/rxdb` and
- * `strandline/watermelondb`, so that this entry stays small and depends on nothing.
+ * Strandline in JavaScript: the client of the whole protocol, and an offline copy in IndexedDB. Adapters are at
+ * `strandline/rxdb` and `strandline/watermelondb`, so that this entry stays small and depends on nothing.
  */
 
 export { backoff, sleep } from "./backoff.js";

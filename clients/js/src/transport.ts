@@ -7,14 +7,16 @@ import type { Problem } from "./types.js";
 /** How long the network may be silent in the middle of a call. The server's streams say something every 15 s. */
 const SILENCE_MS = 45_000;
 
+type Token = string | undefined;
+
 /** Where and as whom a client calls. */
 export interface ClientOptions {
   /** The server's address, such as `https://sync.example.org`, with the path under which it is mounted if any. */
   url: string;
   /** The space's name. */
   space: string;
-  /** The bearer token, or what gives it, asked before every request (PROTOCOL.md §10). */
-  token?: string | (() => string | Promise<string>);
+  /** The bearer token, or what gives it if there is one, asked before every request (PROTOCOL.md §10). */
+  token?: string | (() => Token | Promise<Token>);
   /** What this client calls itself, 1 to 128 visible ASCII characters; pushes with `seq` need it (PROTOCOL.md §7). */
   name?: string;
   /** Another `fetch` than the global one. */
@@ -68,10 +70,11 @@ export class Transport {
     const init = await this.#init(call);
     const line = new Line(signal, SILENCE_MS + (call.patience ?? 0) * 1000);
     const go = this.#options.fetch ?? fetch;
-    const response = await line.guard(() => go(this.#base + call.path + queryString(call.query), { ...init, signal: line.signal }));
+    const url = this.#base + call.path + queryString(call.query);
+    const response = await line.guard(() => go(url, { ...init, signal: line.signal }));
     const pieces = line.read(response);
     if (response.ok || response.status === 304) {
-      if (!response.body) line.close();
+      if (response.status === 304 || response.status === 204) line.close();
       return { status: response.status, headers: response.headers, pieces };
     }
     throw problemError(asProblem(response, await readText(pieces)), retryAfter(response));
@@ -131,7 +134,13 @@ class Line {
   /** The body's text in pieces. */
   async *read(response: Response): AsyncGenerator<string> {
     const reader = response.body?.getReader();
-    if (!reader) return this.close();
+    if (!reader) {
+      // No body; or, in React Native, one that does not stream.
+      const text = await this.guard(() => response.text());
+      this.close();
+      if (text) yield text;
+      return;
+    }
     const decoder = new TextDecoder();
     try {
       for (;;) {

@@ -163,6 +163,13 @@ export interface RetentionRule {
   max_retention: string;
 }
 
+/** Which tombstones to purge (PROTOCOL.md §7): by the space's retention where nothing is said, and honouring a hold. */
+export interface CompactOrder {
+  older_than?: string;
+  dry_run?: boolean;
+  force?: boolean;
+}
+
 /** What a purge did, or would do (PROTOCOL.md §7). */
 export interface Compaction {
   purged: number;

@@ -15,9 +15,7 @@ export interface Item<T = Data> extends Name {
 export async function edit(tx: Tx, name: Name, content: Content): Promise<void> {
   const { collection, id } = name;
   const [held, sent, record] = await Promise.all([tx.get("edits", name), tx.get("sending", name), tx.get("records", name)]);
-  if (content.deleted) {
-    if (!item(held ?? sent, record)) return;
-  }
+  if (content.deleted && !item(held ?? sent, record)) return;
   if (!sent && comesToNothing(content, record)) {
     if (held) tx.delete("edits", name);
     return;

@@ -6,9 +6,14 @@ import type { Content, Name } from "./store.js";
 /** Whether two JSON values are equal: white space, order of keys and spelling of numbers do not matter. */
 export function equalJson(a: unknown, b: unknown): boolean {
   if (a === b) return true;
-  if (typeof a !== "object" || typeof b !== "object" || !a || !b || Array.isArray(a) !== Array.isArray(b)) return false;
+  if (!isObject(a) || !isObject(b) || Array.isArray(a) !== Array.isArray(b)) return false;
   const keys = Object.keys(a);
-  return keys.length === Object.keys(b).length && keys.every((key) => key in b && equalJson(a[key as keyof typeof a], b[key as keyof typeof b]));
+  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && equalJson(a[key], b[key]));
+}
+
+/** An array is one too: its indexes are its keys. */
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
 }
 
 /** Whether two contents are the same: both deletions, or equal data. */
@@ -19,8 +24,8 @@ export function equalContent(a: Content, b: { deleted?: boolean | undefined; dat
 /** The data as JSON has it (without what is undefined, and a copy), or an error if it is not a JSON object. */
 export function asData(value: unknown): Data {
   const data: unknown = JSON.parse(JSON.stringify(value) ?? "null");
-  if (typeof data !== "object" || !data || Array.isArray(data)) throw new TypeError("a record's data is a JSON object");
-  return data as Data;
+  if (!isObject(data) || Array.isArray(data)) throw new TypeError("a record's data is a JSON object");
+  return data;
 }
 
 /** Refuses here what the server would refuse, since it would refuse the rest of the push with it. */

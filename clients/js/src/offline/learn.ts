@@ -25,3 +25,14 @@ export async function learn(tx: Tx, changes: ServerRecord[]): Promise<void> {
     tx.sum.add(rev);
   });
 }
+
+/**
+ * Forgets the revisions of all records above `above`, up to `upTo`: they are of another history. The data stay, and
+ * are stale.
+ */
+export async function forget(tx: Tx, above: number, upTo = Infinity): Promise<void> {
+  for (const record of await tx.all("records", IDBKeyRange.bound(above, upTo, true), "rev")) {
+    if (!record.stale) tx.sum.remove(record.rev);
+    tx.put("records", { ...record, rev: 0, stale: 1 });
+  }
+}

@@ -8,7 +8,7 @@ import type { SyncOptions, SyncReport } from "./sync.js";
 /** How long the feed is trusted to say everything. A proxy that holds its events back makes the copy late, not wrong. */
 const TRUST_MS = 5 * 60_000;
 /** How often to look whether the space exists by now: one that does not has no feed. */
-const ABSENT_MS = 15_000;
+const ABSENT_MS = 5_000;
 
 /** What live updates need of the space. */
 export interface Live {
@@ -24,7 +24,8 @@ export interface Live {
 export class LiveUpdates {
   readonly #live: Live;
   readonly #signal: AbortSignal;
-  #listening = false;
+  /** Ends the feed's connection; undefined while there is none. */
+  #feed: AbortController | undefined;
   /** Set by a wake until the sync that it asks for begins, so that one which comes during a sync is not lost. */
   #woken = false;
   #resume: ((forced: boolean) => void) | undefined;
@@ -45,9 +46,15 @@ export class LiveUpdates {
 
   /** Runs until the signal, or until it makes no sense to go on: without the right to (401, 403), or without a space. */
   async run(): Promise<void> {
-    const forced = () => this.wake(true);
-    globalThis.addEventListener?.("online", forced);
-    globalThis.document?.addEventListener("visibilitychange", forced);
+    const page = globalThis.document;
+    const moved = () => {
+      // A connection over a network that was left may seem open for long.
+      this.#feed?.abort();
+      this.wake(true);
+    };
+    const shown = () => page.visibilityState === "visible" && this.wake(true);
+    for (const event of ["online", "offline"]) globalThis.addEventListener?.(event, moved);
+    page?.addEventListener("visibilitychange", shown);
     try {
       for (let failures = 0; ; ) {
         this.#woken = false;
@@ -64,17 +71,17 @@ export class LiveUpdates {
         }
       }
     } finally {
-      globalThis.removeEventListener?.("online", forced);
-      globalThis.document?.removeEventListener("visibilitychange", forced);
+      for (const event of ["online", "offline"]) globalThis.removeEventListener?.(event, moved);
+      page?.removeEventListener("visibilitychange", shown);
+      this.#feed?.abort();
     }
   }
 
   /** Listens to the feed, unless that is done already. */
   async #listen(since: string): Promise<void> {
-    if (this.#listening) return;
-    this.#listening = true;
+    if (this.#feed) return;
+    const { signal } = (this.#feed = new AbortController());
     const { client, collections, cursor, connected } = this.#live;
-    const signal = this.#signal;
     try {
       const feed = client.connect({ since, signal, collections: collections ?? undefined, onOpen: () => connected(true) });
       // The page is only a knock on the door: what to take, and from where, is for the sync to say.
@@ -83,8 +90,8 @@ export class LiveUpdates {
       // Whatever it was, the sync below meets it, and knows what to do.
     }
     connected(false);
-    await sleep(backoff(0), signal).catch(() => {});
-    this.#listening = false;
+    await sleep(backoff(0), this.#signal).catch(() => {});
+    this.#feed = undefined;
     this.wake(false);
   }
 

@@ -40,14 +40,17 @@ export async function body(tx: Tx): Promise<PushBody> {
 export async function book(tx: Tx, answer: PushAnswer): Promise<{ applied: number; conflicts: number }> {
   const { copy } = tx;
   const changes = await sent(tx);
+  const sentCursor = copy.sending?.cursor ?? null;
+  const isBlank = sentCursor === null && !copy.collections && (await tx.count("records")) === 0;
   const judged = changes.map((change, at) => ({ change, result: answer.results[at] as PushResult }));
   await learn(tx, judged.flatMap(({ change, result }) => learned(change, result) ?? []));
   let conflicts = 0;
   for (const { change, result } of judged) conflicts += await conclude(tx, change, result);
-  const sentCursor = copy.sending?.cursor ?? null;
   // Without a cursor there was no space. Unless this push made it, somebody else was first, with records that are
   // not here: then the copy begins with an initial sync.
-  if (sentCursor !== null || (answer.previous_head === 0 && !copy.collections)) copy.cursor = answer.cursor;
+  if (sentCursor !== null || (isBlank && answer.previous_head === 0)) copy.cursor = answer.cursor;
+  // The server took the cursor: its epoch is the present one, or shared so far.
+  if (sentCursor !== null) copy.doubtful = [];
   copy.sending = copy.etag = null;
   return { applied: changes.length - conflicts, conflicts };
 }

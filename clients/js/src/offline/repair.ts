@@ -2,9 +2,9 @@
 
 import { Checksum } from "../checksum.js";
 import type { ResyncRequired } from "../errors.js";
-import { compareRuns, runsAbove, takeRuns } from "../runs.js";
+import { compareRuns, runsAbove, stretches, takeRuns } from "../runs.js";
 import type { FetchPage, Manifest } from "../types.js";
-import { learn } from "./learn.js";
+import { forget, learn } from "./learn.js";
 import type { Tx } from "./store.js";
 
 /** Revisions that are asked for at once. */
@@ -13,8 +13,8 @@ export const FETCHED_AT_ONCE = 5000;
 /** Takes the manifest: what the server has not is stale from now on, what is missing remains to be fetched. */
 export async function takeManifest(tx: Tx, manifest: Manifest, why: ResyncRequired | undefined): Promise<void> {
   const { copy } = tx;
-  if (why?.reason === "epoch" || why?.reason === "ahead") await forget(tx, why.sharedRev);
-  const known = (await tx.revs()).filter(({ rev }) => rev > 0);
+  if (why?.reason === "epoch" || why?.reason === "ahead") await forgetHistory(tx, why.sharedRev);
+  const known = await knownRevs(tx);
   const { missing, foreign } = compareRuns(manifest.runs, known.map(({ rev }) => rev));
   const foreigners = new Set(foreign);
   const stale = new Set((await tx.all("records", null, "stale")).map(({ rev }) => rev));
@@ -30,6 +30,7 @@ export async function takeManifest(tx: Tx, manifest: Manifest, why: ResyncRequir
     tx.put("records", record);
   }
   copy.remaining = missing.length ? missing : null;
+  copy.doubtful = [];
   copy.cursor = manifest.cursor as string;
   if (copy.sending && copy.sending.cursor !== null) copy.sending.cursor = copy.cursor;
   copy.whole = false;
@@ -41,19 +42,38 @@ export function nextRuns(remaining: number[]): { runs: number[]; last: number } 
   return takeRuns(remaining, FETCHED_AT_ONCE);
 }
 
-/** Takes records that were fetched up to revision `last`. */
-export async function takeFetched(tx: Tx, page: FetchPage, last: number): Promise<void> {
+/** Takes records that were fetched, of the revisions that were asked for. */
+export async function takeFetched(tx: Tx, page: FetchPage, { runs, last }: ReturnType<typeof nextRuns>): Promise<void> {
   await learn(tx, page.changes);
+  // The answer does not say of which epoch it is.
+  tx.copy.doubtful.push(runs);
   const upTo = page.has_more && page.next !== null ? page.next - 1 : last;
   const left = runsAbove(tx.copy.remaining ?? [], upTo);
   tx.copy.remaining = left.length ? left : null;
 }
 
-/** Forgets the revisions of a history that is not the present one; the data stay, and are stale. */
-async function forget(tx: Tx, sharedRev: number): Promise<void> {
-  const above = IDBKeyRange.lowerBound(sharedRev, true);
-  for (const record of await tx.all("records", above, "rev")) tx.put("records", { ...record, rev: 0, stale: 1 });
+/**
+ * Forgets what is of another history: revisions above the shared one, and those that were fetched when it had been broken
+ * already, maybe. An edit based on them is based on nothing that the server knows.
+ */
+async function forgetHistory(tx: Tx, sharedRev: number): Promise<void> {
+  const broken = [[sharedRev + 1, Infinity] as [number, number], ...tx.copy.doubtful.flatMap((runs) => [...stretches(runs)])];
+  for (const [first, last] of broken) await forget(tx, first - 1, last);
   for (const table of ["edits", "sending"] as const) {
-    for (const row of await tx.all(table)) if ((row.base ?? 0) > sharedRev) tx.put(table, { ...row, base: 0 });
+    for (const row of await tx.all(table)) {
+      const { base } = row;
+      if (base && broken.some(([first, last]) => first <= base && base <= last)) tx.put(table, { ...row, base: 0 });
+    }
   }
+}
+
+/**
+ * Revision and name of every record that has one, in order. A revision that two records claim is of neither: the server
+ * gave it to one, and nobody here knows to which.
+ */
+async function knownRevs(tx: Tx): ReturnType<Tx["revs"]> {
+  const known = (await tx.revs()).filter(({ rev }) => rev > 0);
+  const doubles = new Set(known.flatMap(({ rev }, at) => (rev === known[at - 1]?.rev ? rev : [])));
+  for (const rev of doubles) await forget(tx, rev - 1, rev);
+  return known.filter(({ rev }) => !doubles.has(rev));
 }

@@ -29,7 +29,7 @@ export interface Status {
   live: boolean;
   /** How the last sync ended; null before the first. */
   outcome: Outcome | null;
-  /** What the trouble was, for people; null if there was none. */
+  /** What the trouble was, for people; null if there was none. Without an outcome it is the local database's. */
   trouble: string | null;
   /** When the copy was last proven to be the server's, in milliseconds since 1970. */
   syncedAt: number | null;
@@ -74,16 +74,14 @@ export class OfflineSpace {
     const file = options.database ?? `strandline/${options.space}`;
     const collections = options.collections ? [...new Set(options.collections)].sort() : null;
     for (const name of collections ?? []) if (!isCollection(name)) throw new TypeError(`${name} is no name of a collection`);
-    const told: { committed?: (committed: Committed) => void } = {};
     const fresh = freshCopy(options.space, collections);
-    const store = new Store(options.indexedDB ?? indexedDB, file, fresh, (committed) => told.committed?.(committed));
+    const store = new Store(options.indexedDB ?? indexedDB, file, fresh);
     const copy = await store.read(async (tx) => tx.copy);
     if (copy.space !== fresh.space || String(copy.collections) !== String(collections)) {
       await store.close();
       throw new TypeError(`the database ${file} is a copy of ${copy.space}, collections ${copy.collections ?? "all"}`);
     }
     const space = new OfflineSpace(options, store, file, copy);
-    told.committed = (committed) => space.#committed(committed);
     // Nothing is written, but it counts what there is.
     await store.write(async () => {});
     return space;
@@ -91,6 +89,7 @@ export class OfflineSpace {
 
   private constructor(options: OfflineOptions, store: Store, file: string, copy: Copy) {
     this.#store = store;
+    store.committed = (committed) => this.#committed(committed);
     this.#collections = copy.collections;
     this.#client = new StrandlineClient({ ...options, name: copy.name });
     this.#tabs = new Tabs(`strandline:${file}`, ({ edited, asked, changed = [], status }) => {
@@ -195,9 +194,8 @@ export class OfflineSpace {
     // One tab listens for all of them; when it goes, the next one does.
     const ended = this.#tabs
       .alone("live", () => updates.run(), stop.signal)
-      .catch((error: unknown) => {
-        if (!stop.signal.aborted) this.#tell([], { trouble: String(error) });
-      })
+      // It was stopped, or the local database is broken, which the status says.
+      .catch(() => {})
       .then(() => {
         if (this.#live?.stop === stop) this.#live = undefined;
         if (this.#status.live) this.#tell([], { live: false });
@@ -252,6 +250,9 @@ export class OfflineSpace {
         outcome = { outcome: report.outcome, trouble: report.error ? String(report.error) : null };
         if (report.outcome === "ok") outcome.syncedAt = Date.now();
         return report;
+      } catch (error) {
+        if (!options.signal?.aborted) outcome = { outcome: null, trouble: String(error) };
+        throw error;
       } finally {
         this.#tell([], { ...outcome, syncing: false });
       }
@@ -290,6 +291,7 @@ function freshCopy(space: string, collections: string[] | null): Copy {
     count: 0,
     checksum: String(new Checksum()),
     remaining: null,
+    doubtful: [],
     sending: null,
   };
 }

@@ -54,6 +54,8 @@ export interface Copy {
   count: number;
   checksum: string;
   remaining: number[] | null;
+  /** Runs that were asked for since the manifest came, while nothing has said that its epoch was still the present one. */
+  doubtful: number[][];
   sending: { seq: number; cursor: string | null } | null;
 }
 
@@ -79,16 +81,16 @@ export interface Committed {
 export class Store {
   readonly #factory: IDBFactory;
   readonly #file: string;
-  readonly #fresh: Copy;
-  readonly #committed: (committed: Committed) => void;
+  #fresh: Copy | undefined;
   #opened: Promise<IDBDatabase> | undefined;
+  /** Told of every transaction that wrote. */
+  committed: (committed: Committed) => void = () => {};
 
-  /** `fresh` is what a new copy begins with; `committed` is told of every transaction that wrote. */
-  constructor(factory: IDBFactory, file: string, fresh: Copy, committed: (committed: Committed) => void) {
+  /** `fresh` is what a new copy begins with. */
+  constructor(factory: IDBFactory, file: string, fresh: Copy) {
     this.#factory = factory;
     this.#file = file;
     this.#fresh = fresh;
-    this.#committed = committed;
   }
 
   /** One transaction that reads. */
@@ -102,14 +104,14 @@ export class Store {
       const result = await body(tx);
       return [result, await tx.finish()] as const;
     });
-    this.#committed(committed);
+    this.committed(committed);
     return result;
   }
 
   async close(): Promise<void> {
     const opened = this.#opened;
     this.#opened = undefined;
-    (await opened)?.close();
+    await opened?.then((database) => database.close(), () => {});
   }
 
   async #transact<T>(mode: IDBTransactionMode, body: (tx: Tx) => Promise<T>): Promise<T> {
@@ -143,6 +145,8 @@ export class Store {
     const request = this.#factory.open(this.#file, 1);
     request.onupgradeneeded = () => {
       const database = request.result;
+      // Deleted while it was open here. A new one would count its pushes anew under the old name (PROTOCOL.md §4, `seq`).
+      if (!this.#fresh) return request.transaction?.abort();
       database.createObjectStore("copy", { keyPath: "space" }).add(this.#fresh);
       const keyPath = ["collection", "id"];
       const records = database.createObjectStore("records", { keyPath });
@@ -151,12 +155,15 @@ export class Store {
       for (const table of ["edits", "sending"]) database.createObjectStore(table, { keyPath }).createIndex("order", "order");
       database.createObjectStore("conflicts", { keyPath: "key", autoIncrement: true });
     };
-    return done(request).then((database) => {
+    const opened = done(request).then((database) => {
+      this.#fresh = undefined;
       // Another version of the page wants to change the schema, or the browser has closed it: opened again when needed.
       database.onversionchange = () => void this.close();
       database.onclose = () => (this.#opened = undefined);
       return database;
     });
+    opened.catch(() => (this.#opened = undefined));
+    return opened;
   }
 }
 
@@ -223,7 +230,7 @@ export class Tx {
     return done(this.#table("conflicts").get(key));
   }
 
-  /** The order of a new edit: after all others (`next`), or before them (`prev`). */
+  /** The order of a new edit that is to be the first one, or the last. */
   async order(end: "first" | "last"): Promise<number> {
     const keys = this.#table("edits").index("order").openKeyCursor(null, end === "first" ? "next" : "prev");
     const edge = ((await done(keys))?.key as number | undefined) ?? 0;

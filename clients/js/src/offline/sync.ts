@@ -81,7 +81,7 @@ export class Sync {
 
   /** The next step; false if there is none. */
   async #step(): Promise<boolean> {
-    const { copy, edits } = await this.#store.read(async (tx) => ({ copy: tx.copy, edits: await tx.count("edits") }));
+    const [copy, edits] = await this.#store.read(async (tx) => [tx.copy, await tx.count("edits")] as const);
     if (copy.remaining) await this.#fetch(copy, copy.remaining);
     else if (copy.sending) await this.#push(copy);
     else if (!copy.whole) await this.#pull(copy);
@@ -108,7 +108,8 @@ export class Sync {
   }
 
   async #pull(copy: Copy): Promise<void> {
-    const where = { limit: PAGE, ...scope(copy), ...(copy.cursor !== null && { since: copy.cursor }), ...(copy.etag !== null && { etag: copy.etag }) };
+    const { cursor, etag } = copy;
+    const where = { limit: PAGE, ...scope(copy), ...(cursor !== null && { since: cursor }), ...(etag !== null && { etag }) };
     const page = await this.#ask(copy, (call) => this.#client.changes({ ...where, ...call }), async (error) => {
       // There is no such space yet: a push will make it.
       if (error.status !== 404) return false;
@@ -130,24 +131,32 @@ export class Sync {
     }
     if (this.#differed) throw new Ended("wrong");
     this.#differed = true;
-    await this.repair();
+    await this.#repair(await this.#store.read(async (tx) => tx.copy));
   }
 
   async #fetch(copy: Copy, remaining: number[]): Promise<void> {
-    const { runs, last } = nextRuns(remaining);
+    const asked = nextRuns(remaining);
+    const { runs } = asked;
     const page = await this.#ask(copy, (call) => this.#client.fetch({ runs, limit: FETCHED_AT_ONCE, ...scope(copy), ...call }));
-    if (page && (await this.#apply(copy, (tx) => takeFetched(tx, page, last).then(() => true)))) {
+    if (page && (await this.#apply(copy, (tx) => takeFetched(tx, page, asked).then(() => true)))) {
       this.#report.pulled += page.changes.length;
     }
   }
 
   /** Compares with the server's manifest; the steps that follow transfer the difference. */
-  async repair(why?: ResyncRequired): Promise<void> {
+  async #repair(copy: Copy, why?: ResyncRequired): Promise<void> {
     if (++this.#report.repairs > MOST_REPAIRS) throw new Ended("unavailable", why);
     this.#pulled = false;
-    const { copy } = await this.#store.read(async (tx) => ({ copy: tx.copy }));
     const manifest = await this.#ask(copy, (call) => this.#client.manifest({ ...scope(copy), ...call }));
-    if (manifest) await this.#apply(copy, (tx) => takeManifest(tx, manifest, why));
+    // Of another epoch than the 410, or the copy? History broke between the two answers, and nobody has said yet how
+    // much of it is shared: what is held will be asked about again.
+    const epoch = why?.epoch ?? copy.cursor?.split(".")[0];
+    if (!manifest || manifest.epoch !== epoch) return;
+    await this.#apply(copy, (tx) => takeManifest(tx, manifest, why));
+  }
+
+  #holdsRecords(): Promise<boolean> {
+    return this.#store.read(async (tx) => (await tx.count("records")) > 0);
   }
 
   /** Applies an answer, unless another one was applied since it was asked for: then it is thrown away. */
@@ -180,9 +189,9 @@ export class Sync {
           await sleep(backoff(attempt, retryAfter), signal);
           continue;
         }
-        if (error instanceof ResyncRequired) return void (await this.repair(error));
+        if (error instanceof ResyncRequired) return void (await this.#repair(copy, error));
         if (error.status === 401 || error.status === 403) throw new Ended("denied", error);
-        if (error.status === 404 && copy.cursor !== null) throw new Ended("gone", error);
+        if (error.status === 404 && (copy.cursor !== null || (await this.#holdsRecords()))) throw new Ended("gone", error);
         if (await trouble?.(error)) return undefined;
         throw new Ended("refused", error);
       }

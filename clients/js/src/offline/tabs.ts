@@ -15,7 +15,7 @@ export interface Message {
 
 export class Tabs {
   readonly #name: string;
-  readonly #channel: BroadcastChannel | undefined;
+  #channel: BroadcastChannel | undefined;
   readonly #turns = new Map<string, Promise<unknown>>();
 
   constructor(name: string, hear: (message: Message) => void) {
@@ -49,5 +49,6 @@ export class Tabs {
 
   close(): void {
     this.#channel?.close();
+    this.#channel = undefined;
   }
 }

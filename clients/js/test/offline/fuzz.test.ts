@@ -13,7 +13,7 @@ before(async () => (server = await Server.start()));
 after(() => server.close());
 
 for (let seed = FROM; seed < FROM + SEEDS; seed++) {
-  const restores = seed % 10 === 0;
+  const restores = seed % 5 === 0;
   test(`seed ${seed}${restores ? ", with restored backups" : ""}`, () => live(new World(server, seed), restores));
 }
 

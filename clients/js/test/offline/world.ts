@@ -73,7 +73,6 @@ export class Device {
     await this.#look(space, id);
     const n = this.#world.mark();
     await space.put(COLLECTION, id, { n });
-    await this.#hasEdit(id);
     this.#did(id, n);
   }
 
@@ -115,7 +114,6 @@ export class Device {
     if (!restore) return space.discardConflict(conflict.key);
     await this.#look(space, id);
     await space.restoreConflict(conflict.key);
-    await this.#hasEdit(id);
     this.#did(id, mark);
     // It may be as it was there already.
     note(this.settled, id, mark);
@@ -146,16 +144,39 @@ export class Device {
     note(this.seen, id, mark);
   }
 
-  /** Whether there is an edit of the record now. What it is based on, its user has seen. */
   async #hasEdit(id: string): Promise<boolean> {
     const done = <T>(request: IDBRequest<T>) => new Promise<T>((resolve) => (request.onsuccess = () => resolve(request.result)));
     const database = await done(indexedDB.open(this.#database));
-    const transaction = database.transaction(["edits", "records"]);
-    const [edit, record] = await Promise.all(["edits", "records"].map((table) => done(transaction.objectStore(table).get([COLLECTION, id]))));
+    const count = await done(database.transaction("edits").objectStore("edits").count([COLLECTION, id]));
     database.close();
-    // A page may have come between the look and the edit.
-    if (edit && !edit.follows && edit.base === (record?.rev ?? null)) note(this.seen, id, record?.data.n ?? null);
-    return edit !== undefined;
+    return count > 0;
+  }
+
+  /**
+   * Notes what a first edit is based on: between the user's look and the edit a page may have come, and only the
+   * transaction itself knows which was first.
+   */
+  #watch(transaction: IDBTransaction): void {
+    const found = new Map<string, unknown>();
+    const open = transaction.objectStore.bind(transaction);
+    transaction.objectStore = (table) => {
+      const store = open(table);
+      const get = store.get.bind(store);
+      store.get = (key) => {
+        const request = get(key);
+        request.addEventListener("success", () => found.set(`${table} ${(key as string[])[1]}`, request.result ?? null));
+        return request;
+      };
+      if (table !== "edits") return store;
+      const put = store.put.bind(store);
+      store.put = (row) => {
+        const record = found.get(`records ${row.id}`) as { data: { n: number } } | null | undefined;
+        const isFirst = found.get(`edits ${row.id}`) === null && !row.follows;
+        if (isFirst && record !== undefined) note(this.seen, row.id, record?.data.n ?? null);
+        return put(row);
+      };
+      return store;
+    };
   }
 
   get #database(): string {
@@ -222,6 +243,7 @@ export class Device {
         database.transaction = (...parameters: Parameters<typeof transaction>) => {
           this.#live(process);
           const begun = transaction(...parameters);
+          this.#watch(begun);
           if (process.left === 0 && this.#world.chance(0.5)) {
             setTimeout(() => {
               try {
