@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::domain::CollectionName;
+
 /// Why a replica could not do what was asked. Its text is a sentence for people; nothing that was stored is lost by any of
 /// these, and a sync that ended with one goes on where it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +20,9 @@ pub enum ReplicaError {
     /// The address means nothing.
     #[error("{0} is no address of a server: write it as http://127.0.0.1:7878")]
     Address(String),
+    /// The replica is one of some collections, and this is none of them.
+    #[error("this is no copy of the collection {0}")]
+    NotCopied(CollectionName),
     /// There is no conflict of that number.
     #[error("there is no conflict number {0}")]
     NoConflict(u64),

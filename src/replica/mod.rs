@@ -317,8 +317,12 @@ impl Replica {
     /// Writes a record. It is in the file when this returns, and at the server after the next sync.
     ///
     /// # Errors
-    /// [`ReplicaError::Local`].
+    /// [`ReplicaError::NotCopied`], [`ReplicaError::Local`].
     pub fn put(&self, collection: &CollectionName, id: &RecordId, data: &Document) -> Result<(), ReplicaError> {
+        // At the server it would be right, and here nothing could ever be said of it.
+        if self.collections().is_some_and(|collections| !collections.contains(collection)) {
+            return Err(ReplicaError::NotCopied(collection.clone()));
+        }
         self.write(|file| edit::put(file, collection, id, data))?;
         self.tell(&[(collection.to_string(), id.to_string())]);
         Ok(())
