@@ -295,10 +295,12 @@ test("what was stored from the server when the device was killed is not pushed b
     context === "replication-down-write-meta" || context === "replication-set-checkpoint"
       ? { error: [] }
       : write(rows, context);
+  stage.proxy.unavailable(isPush, 60);
   await stage.server.put(stage.space, "todos", "y", { title: "soon gone" });
   await stage.server.put(stage.space, "todos", "x", { title: "two" });
   await until(async () => "y" in (await a.titles()), "it is stored");
   await killed(a);
+  stage.proxy.calm();
   await stage.server.delete(stage.space, "todos", "y");
   await stage.server.put(stage.space, "todos", "x", { title: "three" });
   await stage.server.purge(stage.space);
