@@ -192,3 +192,21 @@ test("what is pushed, deleted and forgotten before a repair reads the server is 
   await a.equals(stage.server);
   assert.deepEqual(await a.titles(), { x: "x" });
 });
+
+test("an edit made on a version that was lost does not overwrite the one that has its revision now", async () => {
+  const a = await stage.deviceWith(["x"]);
+  const backup = await stage.server.backup();
+  await a.edit("x", "lost");
+  await a.equals(stage.server);
+  stage.proxy.offline = true;
+  await stage.server.restore(backup);
+  await stage.server.put(stage.space, "todos", "x", { title: "in the new history" });
+  const pull = stage.proxy.holdRequest(isPull);
+  stage.proxy.offline = false;
+  await a.edit("x", "edited");
+  await until(() => a.conflicts.length > 0, "it is refused");
+  pull.release();
+  await a.equals(stage.server);
+  assert.deepEqual(await a.titles(), { x: "in the new history" });
+  assert.deepEqual(a.conflicts.map(({ document }) => document.title), ["edited"]);
+});
