@@ -193,12 +193,7 @@ test("a state that RxDB read before a pull deleted it is not pushed", async () =
 
 test("a deletion that is pulled before its document is stored deletes it", async () => {
   const a = await stage.deviceWith(["x"], { pullBatchSize: 1 });
-  // A disk that is slower than the network.
-  const { forkInstance } = a.replication.internalReplicationState!.input;
-  const write = forkInstance.bulkWrite.bind(forkInstance);
-  let spinUp!: () => void;
-  const disk = new Promise<void>((resolve) => (spinUp = resolve));
-  forkInstance.bulkWrite = (rows, context) => disk.then(() => write(rows, context));
+  const spinUp = a.slowDisk();
   stage.proxy.forget();
   const pulls = () => stage.proxy.requests.filter(isPull);
   const second = stage.proxy.holdRequest((request) => isPull(request) && pulls().length === 2);
