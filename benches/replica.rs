@@ -125,7 +125,7 @@ fn record(id: u64, version: u64) -> String {
     format!(
         "{{\"collection\":\"notes\",\"id\":\"{:016x}\",\"base_rev\":\"*\",\"data\":{{\"title\":\"{title}\",\"done\":{},\"n\":{id},\"noise\":\"{noise:032x}\",\"tags\":[\"bench\",\"replica\"]}}}}",
         id.wrapping_mul(0x9e37_79b9_7f4a_7c15),
-        id % 3 == 0,
+        id.is_multiple_of(3),
     )
 }
 

@@ -849,7 +849,10 @@ async function forget(tx, above, upTo = Infinity) {
 // src/offline/pull.ts
 async function takePage(tx, page) {
   const { copy } = tx;
-  if (copy.cursor === null) await forget(tx, 0);
+  if (copy.cursor === null) {
+    await forget(tx, 0);
+    for (const edit2 of await tx.all("edits")) if (edit2.base !== null) tx.put("edits", { ...edit2, base: 0 });
+  }
   await learn(tx, page.changes);
   copy.cursor = page.cursor;
   copy.doubtful = [];

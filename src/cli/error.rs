@@ -4,6 +4,7 @@ use std::io;
 
 use crate::domain::SpaceName;
 use crate::domain::pull::Reason;
+use crate::replica::ReplicaError;
 use crate::store::StoreError;
 
 /// Why a subcommand failed. Its text is a sentence for the person who typed it.
@@ -24,6 +25,9 @@ pub enum CliError {
     /// A cursor is not of this history, or no delta leads on from it.
     #[error("the cursor can no longer be followed ({})", .0.as_str())]
     Resync(Reason),
+    /// A replica is not what its server has, or was not until it was mended: exit code 3.
+    #[error("{0}")]
+    NotRight(String),
     /// The server did not run, or ended badly.
     #[error(transparent)]
     Serve(#[from] super::serve::ServeError),
@@ -33,11 +37,13 @@ pub enum CliError {
 }
 
 impl CliError {
-    /// The exit code: 2 for usage, 1 for a failure, and 0 for a reader that has seen enough.
+    /// The exit code: 2 for usage, 3 for a replica that was not right, 1 for any other failure, and 0 for a reader that has
+    /// seen enough.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
+            Self::NotRight(_) => 3,
             Self::BrokenPipe => 0,
             _ => 1,
         }
@@ -69,6 +75,20 @@ impl From<StoreError> for CliError {
                 Self::Failed(error.to_string())
             }
             StoreError::Internal(error) => Self::Failed(format!("the database failed: {error}")),
+        }
+    }
+}
+
+impl From<ReplicaError> for CliError {
+    fn from(error: ReplicaError) -> Self {
+        match error {
+            ReplicaError::Address(_) => Self::Usage(error.to_string()),
+            ReplicaError::Wrong => Self::NotRight(error.to_string()),
+            ReplicaError::Denied(_) => Self::Failed(format!("{error}; give a token that may, in STRANDLINE_TOKEN")),
+            ReplicaError::OtherOrigin(..) | ReplicaError::Exists(_) => {
+                Self::Failed(format!("{error}: choose another file"))
+            }
+            _ => Self::Failed(error.to_string()),
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Each command says what it does once, against a `target::Target`: the database itself, or a server. Results go to
 //! stdout, as aligned text or with `--json` for programs; progress and errors go to stderr. Exit codes: 0 done,
-//! 1 failed, 2 usage.
+//! 1 failed, 2 usage, 3 a replica was not what its server has.
 
 mod backup;
 mod compact;
@@ -13,6 +13,7 @@ mod export;
 mod import;
 mod openapi;
 mod output;
+mod replica;
 mod retention;
 pub mod serve;
 mod spaces;
@@ -28,7 +29,8 @@ use crate::config::ServeArgs;
 pub use error::CliError;
 pub use typed::parse;
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage. Results go to stdout, all else to stderr.";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage, 3 a replica was not what its server has. Results go \
+                          to stdout, all else to stderr.";
 
 /// A sync server for clients that keep an offline copy of data.
 #[derive(Debug, Parser)]
@@ -56,6 +58,15 @@ enum Command {
     Spaces(spaces::SpacesCommand),
     Backup(backup::BackupArgs),
     Copy(copy::CopyArgs),
+    Clone(replica::CloneArgs),
+    Sync(replica::SyncArgs),
+    Status(replica::StatusArgs),
+    Verify(replica::VerifyArgs),
+    Put(replica::PutArgs),
+    Delete(replica::DeleteArgs),
+    Get(replica::GetArgs),
+    List(replica::ListArgs),
+    Conflicts(replica::ConflictsArgs),
     /// Print the OpenAPI document of the server
     Openapi,
 }
@@ -81,6 +92,15 @@ impl Cli {
             Command::Spaces(command) => spaces::run(command, json).await,
             Command::Backup(args) => backup::run(args, json).await,
             Command::Copy(args) => copy::run(args, json).await,
+            Command::Clone(args) => replica::clone(args, json).await,
+            Command::Sync(args) => replica::sync(args, json).await,
+            Command::Status(args) => replica::status(args, json).await,
+            Command::Verify(args) => replica::verify(args, json).await,
+            Command::Put(args) => replica::put(args, json).await,
+            Command::Delete(args) => replica::delete(args, json).await,
+            Command::Get(args) => replica::get(args, json).await,
+            Command::List(args) => replica::list(args, json).await,
+            Command::Conflicts(args) => replica::conflicts(args, json).await,
             Command::Openapi => openapi::run(),
         };
         match done {

@@ -123,7 +123,11 @@ fn bind(addresses: &[SocketAddr]) -> std::io::Result<TcpListener> {
     Err(failure)
 }
 
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+/// Waits for SIGTERM or SIGINT, which from the call on do not end the process any more.
+///
+/// # Errors
+/// What the system says.
+pub fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     Ok(async move {
         tokio::select! {

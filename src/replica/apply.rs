@@ -57,6 +57,7 @@ pub(super) fn page(
     if state.cursor.is_none() {
         // An initial sync is for who holds nothing (§3). What a push has left here is of a history that nobody knows.
         diesel::update(records::table).set((records::rev.eq(0), records::stale.eq(true))).execute(connection)?;
+        diesel::update(edits::table.filter(edits::base.is_not_null())).set(edits::base.eq(0)).execute(connection)?;
         state.count = 0;
         state.set_checksum(Checksum::EMPTY);
     }
@@ -193,9 +194,10 @@ fn forget_doubtful(connection: &mut SqliteConnection, doubtful: &Runs) -> Result
         let (first, last) = (range.start().cast_signed(), range.end().cast_signed());
         let held = records::table.filter(records::rev.between(first, last));
         diesel::update(held).set(records::rev.eq(0)).execute(connection)?;
-        diesel::update(edits::table.filter(edits::base.between(first, last)))
-            .set(edits::base.eq(0))
-            .execute(connection)?;
+        let based = edits::table.filter(edits::base.between(first, last));
+        diesel::update(based).set(edits::base.eq(0)).execute(connection)?;
+        let sent = sending::table.filter(sending::base.between(first, last));
+        diesel::update(sent).set(sending::base.eq(0)).execute(connection)?;
     }
     Ok(())
 }
@@ -423,9 +425,9 @@ fn change_text(
 pub(super) fn recount(connection: &mut SqliteConnection) -> Result<bool, ReplicaError> {
     let mut state = State::load(connection)?;
     let right = Book { connection, state: &mut state }.recount()?;
-    if !right {
-        state.save(connection)?;
-    }
+    // The server is to say anew what should be held: "nothing is new" would hide what is wrong here.
+    state.etag = None;
+    state.save(connection)?;
     Ok(right)
 }
 

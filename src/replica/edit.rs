@@ -162,28 +162,23 @@ pub(super) fn list(
     let mut seen = Vec::new();
     let mut after = after.unwrap_or_default().to_owned();
     while seen.len() < limit {
-        let wanted = i64::try_from(limit - seen.len()).unwrap_or(i64::MAX);
+        let wanted = limit - seen.len();
+        let bound = i64::try_from(wanted).unwrap_or(i64::MAX);
         // Each of the three may hide what is in the next; so the next ids of all of them, and then what is seen of these.
-        let mut ids = records::table
-            .filter(records::collection.eq(collection).and(records::id.gt(&after)))
-            .order(records::id)
-            .limit(wanted)
-            .select(records::id)
-            .load::<String>(connection)?;
-        let full = ids.len() >= usize::try_from(wanted).unwrap_or(usize::MAX);
-        let last = if full { ids.last().cloned() } else { None };
-        ids.extend(
-            edits::table
-                .filter(edits::collection.eq(collection).and(edits::id.gt(&after)))
-                .select(edits::id)
-                .load::<String>(connection)?,
-        );
-        ids.extend(
-            sending::table
-                .filter(sending::collection.eq(collection).and(sending::id.gt(&after)))
-                .select(sending::id)
-                .load::<String>(connection)?,
-        );
+        macro_rules! next_ids {
+            ($table:ident) => {
+                $table::table
+                    .filter($table::collection.eq(collection).and($table::id.gt(&after)))
+                    .order($table::id)
+                    .limit(bound)
+                    .select($table::id)
+                    .load::<String>(connection)?
+            };
+        }
+        let next = [next_ids!(records), next_ids!(edits), next_ids!(sending)];
+        // Up to here nothing was left out of any of them.
+        let last = next.iter().filter(|ids| ids.len() >= wanted).filter_map(|ids| ids.last()).min().cloned();
+        let mut ids = next.concat();
         ids.sort_unstable();
         ids.dedup();
         if let Some(last) = &last {

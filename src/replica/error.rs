@@ -12,6 +12,9 @@ pub enum ReplicaError {
     /// A file of that name is there already.
     #[error("{} is there already, and is not overwritten", .0.display())]
     Exists(PathBuf),
+    /// The replica in that file is one of something else.
+    #[error("{} is a replica of {} already", .0.display(), .1)]
+    OtherOrigin(PathBuf, Box<super::Origin>),
     /// The address means nothing.
     #[error("{0} is no address of a server: write it as http://127.0.0.1:7878")]
     Address(String),

@@ -114,15 +114,10 @@ impl Replica {
                 return Ok(true);
             }
             let news = stop.lock().news >= poll;
-            if news || self.has_edits()? || (without_space && begun.elapsed() >= NO_SPACE) {
+            if news || self.waiting()? > 0 || (without_space && begun.elapsed() >= NO_SPACE) {
                 return Ok(false);
             }
         }
-    }
-
-    fn has_edits(&self) -> Result<bool, ReplicaError> {
-        let status = self.status()?;
-        Ok(status.edits + status.sending > 0)
     }
 
     /// Polls until something is new, or the server does not answer.

@@ -35,14 +35,15 @@ mod transport;
 mod watch;
 mod wire;
 
-use std::path::{Path, PathBuf};
+use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use diesel::SqliteConnection;
 use diesel::prelude::*;
 use serde_json::value::RawValue;
 
-use crate::domain::{CollectionName, Collections, Document, JsonFault, RecordId, Rev, SpaceName, Timestamp};
+use crate::domain::{Checksum, CollectionName, Collections, Document, JsonFault, RecordId, Rev, SpaceName, Timestamp};
 use database::Database;
 use schema::{conflicts, edits, records, replica, sending};
 use state::State;
@@ -67,6 +68,16 @@ pub struct Origin {
     pub space: SpaceName,
     /// The collections that are copied; `None` for all.
     pub collections: Option<Collections>,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.space, self.url)?;
+        match &self.collections {
+            Some(collections) => write!(f, " (collections {collections})"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// How a replica is used. Nothing of it is stored.
@@ -135,6 +146,21 @@ pub struct Status {
     pub synced_at: Option<Timestamp>,
 }
 
+/// A set of records, summed up.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Sum {
+    /// How many.
+    pub records: u64,
+    /// Their checksum (PROTOCOL.md §1).
+    pub checksum: String,
+}
+
+impl Sum {
+    fn new(count: i64, checksum: Checksum) -> Self {
+        Self { records: u64::try_from(count).unwrap_or(0), checksum: checksum.to_string() }
+    }
+}
+
 /// Whether a replica was right.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
@@ -142,8 +168,19 @@ pub struct Verdict {
     pub sound: bool,
     /// Whether the records were the server's, without a repair for being different.
     pub same: bool,
-    /// What the sync did.
+    /// The records that were held, when they were compared.
+    pub here: Sum,
+    /// What the server had then; `None` where it has no such space.
+    pub server: Option<Sum>,
+    /// What was done.
     pub report: Report,
+}
+
+impl Verdict {
+    /// Whether the replica was what the server has. Where it was not, a repair may have mended it since.
+    pub fn was_right(&self) -> bool {
+        self.sound && self.same
+    }
 }
 
 /// A replica. Clones share it.
@@ -170,18 +207,30 @@ impl Replica {
             return Err(ReplicaError::Exists(path.to_owned()));
         }
         let mut database = Database::open(path, options.before_commit)?;
-        let client = format!("replica-{}", uuid::Uuid::new_v4().simple());
-        let row = (
-            replica::id.eq(1),
-            replica::url.eq(format!("{}{SPACES}{}", origin.url.trim_end_matches('/'), origin.space)),
-            replica::collections.eq(origin.collections.as_ref().map(ToString::to_string)),
-            replica::name.eq(&client),
-        );
-        database.write(|file| {
-            diesel::insert_into(replica::table).values(row).execute(file)?;
-            Ok(())
+        let client = database.write(|file| {
+            inscribe(file, origin)?;
+            Ok(replica::table.select(replica::name).first::<String>(file)?)
         })?;
         Ok(Self::new(database, transport, options.tries, origin.clone(), client))
+    }
+
+    /// Opens the replica of `origin` in a file, or makes it. What a process left that was killed while it made one is
+    /// taken over.
+    ///
+    /// # Errors
+    /// [`ReplicaError::Exists`] where something else is in the file, [`ReplicaError::OtherOrigin`],
+    /// [`ReplicaError::Address`], [`ReplicaError::Local`].
+    pub fn open_or_create(path: &Path, origin: &Origin, options: Options) -> Result<Self, ReplicaError> {
+        transport(origin, &options)?;
+        if path.exists() && !is_replica(path) && !is_blank(path) {
+            return Err(ReplicaError::Exists(path.to_owned()));
+        }
+        Database::open(path, options.before_commit.clone())?.write(|file| inscribe(file, origin))?;
+        let replica = Self::open(path, options)?;
+        if replica.origin() != origin {
+            return Err(ReplicaError::OtherOrigin(path.to_owned(), Box::new(replica.origin().clone())));
+        }
+        Ok(replica)
     }
 
     /// Opens the replica in a file.
@@ -303,16 +352,14 @@ impl Replica {
         Sync::new(self, progress).run()
     }
 
-    /// Counts anew what is in the file, and compares it with the server by a sync. With `repair`, what is wrong in the file
-    /// is compared with the server's manifest, revision by revision. A sync repairs by itself what differs from the server.
+    /// Counts anew what is in the file, and compares it with the server, pulling what is new there; edits stay where they are.
+    /// With `repair`, a difference is mended by comparing revision by revision; without, the next sync mends it.
     ///
     /// # Errors
-    /// Those of [`Self::sync`].
+    /// Those of [`Self::sync`]. That the replica is not what the server has is none, unless a repair did not help.
     pub fn verify(&self, repair: bool, progress: &mut dyn FnMut(Progress)) -> Result<Verdict, ReplicaError> {
         let sound = self.write(apply::recount)?;
-        let sync = Sync::new(self, progress);
-        let report = if repair && !sound { sync.repair() } else { sync.run() }?;
-        Ok(Verdict { sound, same: !report.repairs.iter().any(|reason| reason == "different"), report })
+        Sync::new(self, progress).check(sound, repair)
     }
 
     /// Tells of changes from now on.
@@ -357,6 +404,18 @@ impl Replica {
     pub fn discard(&self, number: u64) -> Result<(), ReplicaError> {
         let gone = self.write(|file| Ok(diesel::delete(conflicts::table.find(stored(number))).execute(file)?))?;
         if gone == 0 { Err(ReplicaError::NoConflict(number)) } else { Ok(()) }
+    }
+
+    /// Edits that the server has not answered to.
+    ///
+    /// # Errors
+    /// [`ReplicaError::Local`].
+    pub fn waiting(&self) -> Result<u64, ReplicaError> {
+        self.read(|file| {
+            let edits = edits::table.count().get_result::<i64>(file)?;
+            let sending = sending::table.count().get_result::<i64>(file)?;
+            Ok((edits + sending).unsigned_abs())
+        })
     }
 
     /// How it is.
@@ -436,16 +495,36 @@ fn stored(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// Whether there is a file with a replica's table. Looked at before anything is changed in it.
+/// Writes down what a new file is a replica of. What is written already stays.
+fn inscribe(file: &mut SqliteConnection, origin: &Origin) -> Result<(), ReplicaError> {
+    let row = (
+        replica::id.eq(1),
+        replica::url.eq(format!("{}{SPACES}{}", origin.url.trim_end_matches('/'), origin.space)),
+        replica::collections.eq(origin.collections.as_ref().map(ToString::to_string)),
+        replica::name.eq(format!("replica-{}", uuid::Uuid::new_v4().simple())),
+    );
+    diesel::insert_or_ignore_into(replica::table).values(row).execute(file)?;
+    Ok(())
+}
+
+/// Whether there is a file with a replica's tables. Looked at before anything is changed in it.
 fn is_replica(path: &Path) -> bool {
-    let there = |path: PathBuf| -> Option<bool> {
-        let mut connection = SqliteConnection::establish(path.to_str()?).ok()?;
-        let count = diesel::dsl::sql::<diesel::sql_types::BigInt>(
-            "(SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('replica', 'sending', 'edits'))",
-        );
-        Some(diesel::select(count).get_result::<i64>(&mut connection).ok()? == 3)
-    };
-    path.is_file() && there(path.to_owned()).unwrap_or(false)
+    count_tables(path, "name IN ('replica', 'sending', 'edits')") == Some(3)
+}
+
+/// Whether a file is an empty one: what is left where a process was killed before there was anything in it.
+fn is_blank(path: &Path) -> bool {
+    count_tables(path, "TRUE") == Some(0)
+}
+
+/// How many tables a file has of those that `which` says; `None` where it is no database.
+fn count_tables(path: &Path, which: &str) -> Option<i64> {
+    if !path.is_file() {
+        return None;
+    }
+    let mut connection = SqliteConnection::establish(path.to_str()?).ok()?;
+    let query = format!("(SELECT count(*) FROM sqlite_master WHERE type = 'table' AND {which})");
+    diesel::select(diesel::dsl::sql::<diesel::sql_types::BigInt>(&query)).get_result(&mut connection).ok()
 }
 
 fn transport(origin: &Origin, options: &Options) -> Result<Arc<dyn Transport>, ReplicaError> {

@@ -3,9 +3,9 @@
 use diesel::SqliteConnection;
 use diesel::prelude::*;
 
-use super::ReplicaError;
 use super::schema::{records, replica};
 use super::wire::Remote;
+use super::{ReplicaError, Sum};
 use crate::domain::{Checksum, CollectionName, Document, RecordId, Rev, Runs};
 
 /// The row of `replica`, without what never changes.
@@ -39,6 +39,10 @@ impl State {
 
     pub fn checksum(&self) -> Checksum {
         Checksum::from_stored(self.checksum)
+    }
+
+    pub fn sum(&self) -> Sum {
+        Sum::new(self.count, self.checksum())
     }
 
     pub fn set_checksum(&mut self, checksum: Checksum) {

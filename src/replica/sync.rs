@@ -7,7 +7,7 @@ use super::state::State;
 use super::step::{self, Reason, Step, Task};
 use super::transport::{Request, Response};
 use super::wire::{Answer, Fetched, Manifest, Page, Problem};
-use super::{Replica, ReplicaError};
+use super::{Replica, ReplicaError, Sum, Verdict};
 use crate::domain::{Clock, SystemClock};
 
 /// The pause after the first try of a request, and the longest.
@@ -15,6 +15,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Repairs in one sync: whoever needs more of them is overtaken by purges again and again.
 const REPAIRS: u32 = 10;
+/// The reason of a repair that no answer of the server asked for.
+const DIFFERENT: &str = "different";
 
 /// What a sync did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -33,6 +35,14 @@ pub struct Report {
     pub repairs: Vec<String>,
     /// Requests, those without an answer included.
     pub requests: u64,
+}
+
+impl Report {
+    /// Whether the replica had heard of everything and was yet not what the server has, until a repair mended it. Where
+    /// nothing else writes to the file, this does not happen.
+    pub fn is_mended(&self) -> bool {
+        self.repairs.iter().any(|reason| reason == DIFFERENT)
+    }
 }
 
 /// How far a sync is.
@@ -76,22 +86,30 @@ pub(super) struct Sync<'a> {
     to_fetch: u64,
     /// Repairs that were begun.
     repairs: u32,
+    /// Whether a difference is repaired.
+    mends: bool,
+    /// What was held and what the server has, where they were compared: when they first differed, or at last.
+    compared: Option<(Sum, Sum)>,
 }
 
 impl<'a> Sync<'a> {
     pub fn new(replica: &'a Replica, progress: &'a mut dyn FnMut(Progress)) -> Self {
-        Self { replica, progress, report: Report::default(), pulled: false, batch: step::PUSH, to_fetch: 0, repairs: 0 }
+        Self {
+            replica,
+            progress,
+            report: Report::default(),
+            pulled: false,
+            batch: step::PUSH,
+            to_fetch: 0,
+            repairs: 0,
+            mends: true,
+            compared: None,
+        }
     }
 
     /// Takes steps until the replica is whole and has checked itself.
     pub fn run(mut self) -> Result<Report, ReplicaError> {
-        while let Some(task) = self.next()? {
-            let mut task = task;
-            // An answer may ask for a repair, and that for another.
-            while let Some(reason) = self.take(&task)? {
-                task = self.replica.read(|file| step::repair(file, self.replica.collections(), reason))?;
-            }
-        }
+        self.steps()?;
         self.replica.write(|file| {
             let mut state = State::load(file)?;
             state.synced_at = Some(SystemClock.now().micros());
@@ -100,14 +118,33 @@ impl<'a> Sync<'a> {
         Ok(self.report)
     }
 
-    /// A repair without a reason, and then a sync.
-    pub fn repair(mut self) -> Result<Report, ReplicaError> {
-        let mut reason = Some(Reason::Different);
-        while let Some(why) = reason.take() {
-            let task = self.replica.read(|file| step::repair(file, self.replica.collections(), why))?;
-            reason = self.take(&task)?;
+    /// Compares the replica, counted anew, with the server. No push is formed; one that is on its way is asked for, since
+    /// nobody knows whether the server has it. A difference ends it, unless it is to be repaired.
+    pub fn check(mut self, sound: bool, repair: bool) -> Result<Verdict, ReplicaError> {
+        (self.batch, self.mends) = (0, repair);
+        let same = match self.steps() {
+            Err(ReplicaError::Wrong) if !repair => false,
+            done => {
+                done?;
+                !self.report.is_mended()
+            }
+        };
+        let (here, server) = match self.compared {
+            Some((here, server)) => (here, Some(server)),
+            None => (self.replica.read(State::load)?.sum(), None),
+        };
+        Ok(Verdict { sound, same, here, server, report: self.report })
+    }
+
+    fn steps(&mut self) -> Result<(), ReplicaError> {
+        while let Some(task) = self.next()? {
+            let mut task = task;
+            // An answer may ask for a repair, and that for another.
+            while let Some(reason) = self.take(&task)? {
+                task = self.replica.read(|file| step::repair(file, self.replica.collections(), reason))?;
+            }
         }
-        self.run()
+        Ok(())
     }
 
     fn next(&self) -> Result<Option<Task>, ReplicaError> {
@@ -134,7 +171,7 @@ impl<'a> Sync<'a> {
             }
             (Step::Send { .. }, 200) => self.pushed(task, &response)?,
             (Step::Send { changes }, 400 | 413) if Problem::parse(&response.body).code != "invalid_cursor" => {
-                self.batch = (changes / 2).max(1);
+                self.batch = self.batch.min((changes / 2).max(1));
                 let problem = problem_text(&response);
                 let now = SystemClock.now();
                 let applied = self.replica.write(|file| apply::refused(file, task.answers, &problem, now))?;
@@ -176,6 +213,12 @@ impl<'a> Sync<'a> {
         self.report.pulled += page.changes.len() as u64;
         let rev = page.changes.last().and_then(|change| change.rev).unwrap_or(page.head).get();
         (self.progress)(Progress::Pulled { changes: self.report.pulled, rev, head: page.head.get() });
+        if let Some((count, checksum)) = page.end
+            && !self.report.is_mended()
+        {
+            let here = self.replica.read(State::load)?.sum();
+            self.compared = Some((here, Sum::new(count, checksum)));
+        }
         match pulled {
             Pulled::More => {}
             Pulled::Whole => self.pulled = true,
@@ -210,9 +253,9 @@ impl<'a> Sync<'a> {
     fn may_repair(&mut self, reason: &Reason) -> Result<(), ReplicaError> {
         let name = match reason {
             Reason::Resync { reason, .. } => reason.clone(),
-            Reason::Different => "different".to_owned(),
+            Reason::Different => DIFFERENT.to_owned(),
         };
-        if *reason == Reason::Different && self.report.repairs.contains(&name) {
+        if *reason == Reason::Different && (!self.mends || self.report.is_mended()) {
             return Err(ReplicaError::Wrong);
         }
         self.repairs += 1;

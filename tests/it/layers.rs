@@ -46,6 +46,8 @@ fn each_room_knows_only_the_rooms_below_it() {
         "crate::feed",
         "crate::http",
         "crate::cli",
+        "crate::copier",
+        "crate::replica",
         "crate::compactor",
         "crate::server",
         "crate::config",

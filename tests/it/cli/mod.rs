@@ -7,6 +7,10 @@ mod export;
 mod history;
 mod import;
 mod remote;
+mod replica;
+mod replica_killed;
+mod replica_right;
+mod replica_watch;
 mod secrets;
 mod served;
 
@@ -26,6 +30,12 @@ pub struct Desk {
 struct Server {
     process: Child,
     url: String,
+}
+
+impl Server {
+    fn address(&self) -> &str {
+        self.url.strip_prefix("http://").unwrap()
+    }
 }
 
 impl Drop for Server {
@@ -51,12 +61,31 @@ impl Desk {
     /// A desk whose commands go through a server.
     pub fn served() -> Self {
         let mut desk = Self::new();
-        let mut process = desk.command("serve --listen 127.0.0.1:0").stderr(Stdio::null()).spawn().unwrap();
+        desk.start_server();
+        desk
+    }
+
+    /// Starts a server on the desk's database, where one was before if there was one.
+    pub fn start_server(&mut self) {
+        let address = self.server.take().map_or_else(|| "127.0.0.1:0".into(), |before| before.address().to_owned());
+        let serve = format!("serve --listen {address} --database sqlite:strandline.db");
+        let mut process = self.command(&serve).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let url = line.trim().strip_prefix("listening on ").expect("the server says where it listens").to_owned();
-        desk.server = Some(Server { process, url });
-        desk
+        self.server = Some(Server { process, url });
+    }
+
+    /// Kills the server. Its address stays the desk's.
+    pub fn stop_server(&mut self) {
+        let server = self.server.as_mut().unwrap();
+        server.process.kill().unwrap();
+        server.process.wait().unwrap();
+    }
+
+    /// Where the server listens.
+    pub fn url(&self) -> &str {
+        &self.server.as_ref().unwrap().url
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

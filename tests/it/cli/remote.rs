@@ -13,9 +13,9 @@ use super::{Desk, counts};
 
 /// A request as it came.
 #[derive(Debug)]
-struct Asked {
-    line: String,
-    head: String,
+pub(super) struct Asked {
+    pub line: String,
+    pub head: String,
     body: String,
 }
 
@@ -26,15 +26,15 @@ impl Asked {
 }
 
 /// A server that gives prepared answers, one a request.
-struct Script {
-    url: String,
+pub(super) struct Script {
+    pub url: String,
     asked: mpsc::Receiver<Asked>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Script {
     /// Answers are a status, header lines, and a body.
-    fn new(answers: Vec<(u16, &'static str, String)>) -> Self {
+    pub fn new(answers: Vec<(u16, &'static str, String)>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (told, asked) = mpsc::channel();
@@ -51,12 +51,12 @@ impl Script {
         Self { url, asked, thread: Some(thread) }
     }
 
-    fn asked(&self) -> Asked {
+    pub fn asked(&self) -> Asked {
         self.asked.recv_timeout(Duration::from_secs(10)).expect("one more request")
     }
 
     /// The script was played to its end.
-    fn over(mut self) {
+    pub fn over(mut self) {
         self.thread.take().unwrap().join().unwrap();
         assert!(self.asked.try_recv().is_err(), "a request that was not looked at");
     }
@@ -83,11 +83,11 @@ fn read(stream: &mut TcpStream) -> Asked {
     Asked { line: line.trim().to_owned(), head, body: String::from_utf8(body).unwrap() }
 }
 
-fn ok(body: impl std::fmt::Display) -> (u16, &'static str, String) {
+pub(super) fn ok(body: impl std::fmt::Display) -> (u16, &'static str, String) {
     (200, "Content-Type: application/json\r\n", body.to_string())
 }
 
-fn problem(status: u16, code: &str, detail: &str) -> (u16, &'static str, String) {
+pub(super) fn problem(status: u16, code: &str, detail: &str) -> (u16, &'static str, String) {
     let body =
         json!({ "type": format!("urn:strandline:problem:{code}"), "code": code, "status": status, "detail": detail });
     (status, "Content-Type: application/problem+json\r\n", body.to_string())

@@ -8,7 +8,10 @@ import type { Tx } from "./store.js";
 export async function takePage(tx: Tx, page: Page): Promise<boolean> {
   const { copy } = tx;
   // An initial sync is for who holds nothing: what a push has left here is of a history that nobody knows.
-  if (copy.cursor === null) await forget(tx, 0);
+  if (copy.cursor === null) {
+    await forget(tx, 0);
+    for (const edit of await tx.all("edits")) if (edit.base !== null) tx.put("edits", { ...edit, base: 0 });
+  }
   await learn(tx, page.changes);
   copy.cursor = page.cursor;
   copy.doubtful = [];

@@ -104,6 +104,7 @@ describe("in Chromium", { skip: whyNot() }, () => {
     await server.put(name, "todos", "b", { title: "bread" });
     await until("the second tab has it", async () => (await titles(second))["b"] === "bread");
     const feeds = () => proxy.requests.filter(({ method, headers }) => method === "GET" && headers.accept === "text/event-stream").length;
+    await until("one of them listens", async () => feeds() > 0);
     assert.equal(feeds(), 1);
     await first.close();
     await until("the second tab listens now", async () => feeds() === 2 && (await status(second)).live);
