@@ -1,6 +1,7 @@
 /** RxDB with a server that has forgotten its checkpoint, or has another history than it had. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { isPull, isPush, type SeenRequest } from "./bench/proxy.ts";
 import { Stage, until } from "./rxdb/stage.ts";
 
@@ -189,6 +190,41 @@ test("what is pushed, deleted and forgotten before a repair reads the server is 
   await stage.server.delete(stage.space, "todos", "own");
   await stage.server.purge(stage.space);
   whole.release();
+  await a.equals(stage.server);
+  assert.deepEqual(await a.titles(), { x: "x" });
+});
+
+test("an edit made on a version that was lost does not overwrite the one that has its revision now", async () => {
+  const a = await stage.deviceWith(["x"]);
+  const backup = await stage.server.backup();
+  await a.edit("x", "lost");
+  await a.equals(stage.server);
+  stage.proxy.offline = true;
+  await stage.server.restore(backup);
+  await stage.server.put(stage.space, "todos", "x", { title: "in the new history" });
+  const pull = stage.proxy.holdRequest(isPull);
+  stage.proxy.offline = false;
+  await a.edit("x", "edited");
+  await until(() => a.conflicts.length > 0, "it is refused");
+  pull.release();
+  await a.equals(stage.server);
+  assert.deepEqual(await a.titles(), { x: "in the new history" });
+  assert.deepEqual(a.conflicts.map(({ document }) => document.title), ["edited"]);
+});
+
+test("a page that is still being stored when a repair begins leaves no ghost", async () => {
+  const a = await stage.deviceWith(["x"], { pullBatchSize: 1 });
+  const spinUp = a.slowDisk();
+  stage.proxy.forget();
+  const second = stage.proxy.holdRequest((request) => isPull(request) && stage.proxy.requests.filter(isPull).length === 2);
+  await stage.server.put(stage.space, "todos", "ghost", { title: "ghost" });
+  await second.arrived;
+  await stage.server.delete(stage.space, "todos", "ghost");
+  await stage.server.purge(stage.space);
+  second.release();
+  await until(() => stage.proxy.requests.some(({ status }) => status === 410), "it has to repair itself");
+  await pause(100);
+  spinUp();
   await a.equals(stage.server);
   assert.deepEqual(await a.titles(), { x: "x" });
 });

@@ -157,7 +157,7 @@ test("many records come in small pages, while others are deleted", async () => {
 });
 
 test("a replication that is not live gets everything in one go, past pages of deletions of what it never had", async () => {
-  const a = await stage.deviceWith(["x"], { pullBatchSize: 5, live: false });
+  const a = await stage.deviceWith(["x"], { pullBatchSize: 5 });
   await a.close();
   for (let n = 0; n < 12; n++) await stage.server.put(stage.space, "todos", `gone${n}`, { title: "soon gone" });
   for (let n = 0; n < 12; n++) {
@@ -166,7 +166,7 @@ test("a replication that is not live gets everything in one go, past pages of de
   }
   await a.openOffline();
   await a.edit("x", "edited");
-  a.replicate();
+  a.replicate({ live: false });
   await a.replication.awaitInitialReplication();
   assert.deepEqual(await a.titles(), await stage.titles());
   assert.equal((await stage.titles())["x"], "edited");

@@ -56,11 +56,16 @@ export class Replica<T> {
 
   /** What is noted on disk, once what the last session left has been read. */
   session(): Promise<{ journal: Journal<T>; arrivals: Arrivals<T> }> {
-    return (this.#session ??= (async () => {
-      this.cursor = await this.books.cursor();
-      const journal = await Journal.open(this.books, this.setup.client.name ?? "rxdb");
-      return { journal, arrivals: await Arrivals.open(this.books) };
-    })());
+    this.#session ??= this.#open();
+    // A disk that fails once may not fail the next time.
+    this.#session.catch(() => (this.#session = undefined));
+    return this.#session;
+  }
+
+  async #open(): Promise<{ journal: Journal<T>; arrivals: Arrivals<T> }> {
+    this.cursor = await this.books.cursor();
+    const journal = await Journal.open(this.books, this.setup.client.name ?? "rxdb");
+    return { journal, arrivals: await Arrivals.open(this.books) };
   }
 
   /** The client, under the name that the journal has at the moment. */

@@ -10,6 +10,9 @@ import { Observable } from "rxjs";
 import { backoff, isTransient, sleep, StrandlineClient, StrandlineError } from "../index.js";
 import type { ClientOptions } from "../transport.js";
 
+/** How long a change of the collections waits for more of them. */
+const GATHER_MS = 20;
+
 /** One space's feed, while somebody listens. */
 class Feed {
   readonly options: ClientOptions;
@@ -51,7 +54,7 @@ class Feed {
 
   async #run(signal: AbortSignal): Promise<void> {
     // Collections come one after the other: the connection is made once, for all of them.
-    await Promise.resolve();
+    await sleep(GATHER_MS, signal).catch(() => {});
     for (let failures = 0; !signal.aborted; failures++) {
       let retryAfter: number | undefined;
       try {

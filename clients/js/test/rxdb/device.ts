@@ -73,11 +73,12 @@ export class Device {
     this.replicate();
   }
 
-  replicate(): void {
+  replicate(options: Partial<DeviceOptions> = {}): void {
     this.replication = replicateStrandline(this.todos, {
       retryTime: 50,
       onConflict: (conflict) => void this.conflicts.push(conflict),
       ...this.#options,
+      ...options,
     });
     this.replication.error$.subscribe((error) => this.errors.push(error));
   }
@@ -103,6 +104,16 @@ export class Device {
 
   async delete(id: string): Promise<void> {
     await (await this.todos.findOne(id).exec(true)).incrementalRemove();
+  }
+
+  /** The disk is slower than the network: documents are stored once the function that this gives is called. */
+  slowDisk(): () => void {
+    const { forkInstance } = this.replication.internalReplicationState!.input;
+    const write = forkInstance.bulkWrite.bind(forkInstance);
+    let spinUp!: () => void;
+    const disk = new Promise<void>((resolve) => (spinUp = resolve));
+    forkInstance.bulkWrite = (rows, context) => disk.then(() => write(rows, context));
+    return spinUp;
   }
 
   /** What the user sees, by id. */
