@@ -20,8 +20,11 @@ pub enum ReplicaError {
     /// The address means nothing.
     #[error("{0} is no address of a server: write it as http://127.0.0.1:7878")]
     Address(String),
-    /// The replica is one of some collections, and this is none of them.
-    #[error("this is no copy of the collection {0}")]
+    /// The token cannot be sent.
+    #[error("the token has a character that no token has, such as a line break")]
+    Token,
+    /// The collection is none of those that are copied.
+    #[error("the replica does not copy the collection {0}")]
     NotCopied(CollectionName),
     /// There is no conflict of that number.
     #[error("there is no conflict number {0}")]

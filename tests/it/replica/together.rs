@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use strandline::domain::{CollectionName, Collections, RecordId};
+use strandline::domain::{CollectionName, RecordId};
 use strandline::replica::{
     Followed, LocalChange, Options, Origin, Replica, ReplicaError, Request, Response, Stop, Transport,
 };
@@ -250,19 +250,6 @@ fn what_is_no_replica_is_left_alone() {
     let made = Replica::create(&path, &origin, Options::default());
     assert!(matches!(made, Err(ReplicaError::Exists(_))));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "a letter");
-}
-
-#[test]
-fn a_collection_that_is_not_copied_is_not_written_to() {
-    let directory = TempDir::new().unwrap();
-    let collections = Some(Collections::parse("todos,tags").unwrap());
-    let origin = Origin { url: "http://127.0.0.1:1".into(), space: "demo".parse().unwrap(), collections };
-    let replica = Replica::create(&directory.path().join("copy"), &origin, Options::default()).unwrap();
-    let (notes, data) = ("notes".parse().unwrap(), Replica::document("{}").unwrap());
-    let error = replica.put(&notes, &id("a"), &data).unwrap_err();
-    assert_eq!(error.to_string(), "this is no copy of the collection notes");
-    replica.put(&todos(), &id("a"), &data).unwrap();
-    assert_eq!(replica.status().unwrap().edits, 1);
 }
 
 #[test]
