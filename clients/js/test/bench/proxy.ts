@@ -11,29 +11,32 @@ import {
   type IncomingMessage,
   type Server as HttpServer,
   type ServerResponse,
-} from 'node:http';
-import { once } from 'node:events';
-import type { AddressInfo, Socket } from 'node:net';
+} from "node:http";
+import { once } from "node:events";
+import type { AddressInfo, Socket } from "node:net";
+import { brotliDecompressSync, gunzipSync } from "node:zlib";
 
 /** A request as the proxy saw it. `status` is missing while there is no answer, or when none was let through. */
 export interface SeenRequest {
   readonly method: string;
   readonly path: string;
-  readonly headers: IncomingMessage['headers'];
+  readonly headers: IncomingMessage["headers"];
   readonly body: string;
   status?: number;
+  /** What the server answered to a push, whether or not it was let through: what it did is in there. */
+  answer?: string;
 }
 
 /** Says which requests a fault is for. */
 export type Match = (request: SeenRequest) => boolean;
 
 /** The kinds of request that a client makes. An event stream is a pull that accepts `text/event-stream`. */
-export const isPush: Match = (request) => request.path.includes('/push');
+export const isPush: Match = (request) => request.path.includes("/push");
 export const isEvents: Match = (request) =>
-  request.path.includes('/changes') && (request.headers.accept ?? '').includes('text/event-stream');
-export const isPull: Match = (request) => request.path.includes('/changes') && !isEvents(request);
-export const isManifest: Match = (request) => request.path.includes('/manifest');
-export const isFetch: Match = (request) => request.path.includes('/fetch');
+  request.path.includes("/changes") && (request.headers.accept ?? "").includes("text/event-stream");
+export const isPull: Match = (request) => request.path.includes("/changes") && !isEvents(request);
+export const isManifest: Match = (request) => request.path.includes("/manifest");
+export const isFetch: Match = (request) => request.path.includes("/fetch");
 export const isAny: Match = () => true;
 
 /** A request or an answer that the proxy keeps back until it is released. */
@@ -45,10 +48,10 @@ export interface Held {
 }
 
 type Fault =
-  | { kind: 'status'; status: number; headers: Record<string, string>; body: string }
-  | { kind: 'reset' }
-  | { kind: 'drop-answer' }
-  | { kind: 'hold-request' | 'hold-answer'; arrived: (request: SeenRequest) => void; released: Promise<void> };
+  | { kind: "status"; status: number; headers: Record<string, string>; body: string }
+  | { kind: "reset" }
+  | { kind: "drop-answer" }
+  | { kind: "hold-request" | "hold-answer"; arrived: (request: SeenRequest) => void; released: Promise<void> };
 
 /** The proxy. `close` it before the server. */
 export class FaultProxy {
@@ -69,12 +72,12 @@ export class FaultProxy {
     this.#server = server;
     this.#upstream = upstream;
     this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    server.on('connection', (socket: Socket) => {
+    server.on("connection", (socket: Socket) => {
       if (this.#offline) return void socket.destroy();
       this.#sockets.add(socket);
-      socket.once('close', () => this.#sockets.delete(socket));
+      socket.once("close", () => this.#sockets.delete(socket));
     });
-    server.on('request', (request, response) => {
+    server.on("request", (request, response) => {
       this.#serve(request, response).catch(() => response.destroy());
     });
   }
@@ -83,8 +86,8 @@ export class FaultProxy {
   static async start(upstream: { readonly url: string }): Promise<FaultProxy> {
     // Long-lived streams are the subject here: nothing is cut for being slow.
     const server = createServer({ keepAliveTimeout: 60_000, requestTimeout: 0 });
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
     return new FaultProxy(server, () => upstream.url);
   }
 
@@ -105,32 +108,32 @@ export class FaultProxy {
 
   /** The next request of the kind is answered with this status; the server never sees it. */
   answer(match: Match, status: number, headers: Record<string, string> = {}, body = problem(status)): void {
-    this.#arm(match, { kind: 'status', status, headers, body });
+    this.#arm(match, { kind: "status", status, headers, body });
   }
 
   /** The next request of the kind is answered 503, to be tried again after so many seconds. */
   unavailable(match: Match = isAny, retryAfter = 0): void {
-    this.answer(match, 503, { 'Retry-After': String(retryAfter) });
+    this.answer(match, 503, { "Retry-After": String(retryAfter) });
   }
 
   /** The next request of the kind is cut before the server sees it. */
   reset(match: Match): void {
-    this.#arm(match, { kind: 'reset' });
+    this.#arm(match, { kind: "reset" });
   }
 
   /** The next request of the kind is carried out by the server, and its answer is lost. */
   dropAnswer(match: Match): void {
-    this.#arm(match, { kind: 'drop-answer' });
+    this.#arm(match, { kind: "drop-answer" });
   }
 
   /** The next request of the kind waits in front of the server. */
   holdRequest(match: Match): Held {
-    return this.#hold(match, 'hold-request');
+    return this.#hold(match, "hold-request");
   }
 
   /** The next request of the kind is carried out, and its whole answer waits. Not for streams. */
   holdAnswer(match: Match): Held {
-    return this.#hold(match, 'hold-answer');
+    return this.#hold(match, "hold-answer");
   }
 
   /** Disarms what was not used up. */
@@ -149,14 +152,14 @@ export class FaultProxy {
   async close(): Promise<void> {
     this.cut();
     this.#server.close();
-    await once(this.#server, 'close');
+    await once(this.#server, "close");
   }
 
   #arm(match: Match, fault: Fault): void {
     this.#faults.push({ match, fault });
   }
 
-  #hold(match: Match, kind: 'hold-request' | 'hold-answer'): Held {
+  #hold(match: Match, kind: "hold-request" | "hold-answer"): Held {
     let release!: () => void;
     const released = new Promise<void>((resolve) => (release = resolve));
     const arrived = new Promise<SeenRequest>((resolve) => this.#arm(match, { kind, arrived: resolve, released }));
@@ -171,8 +174,8 @@ export class FaultProxy {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await read(request);
     const seen: SeenRequest = {
-      method: request.method ?? 'GET',
-      path: request.url ?? '/',
+      method: request.method ?? "GET",
+      path: request.url ?? "/",
       headers: request.headers,
       body: body.toString(),
     };
@@ -180,23 +183,26 @@ export class FaultProxy {
     this.bytes.up += body.length;
     const fault = this.#take(seen);
 
-    if (fault?.kind === 'reset') return void request.socket.destroy();
-    if (fault?.kind === 'status') {
+    if (fault?.kind === "reset") return void request.socket.destroy();
+    if (fault?.kind === "status") {
       seen.status = fault.status;
-      response.writeHead(fault.status, { 'Content-Type': 'application/problem+json', ...fault.headers });
+      response.writeHead(fault.status, { "Content-Type": "application/problem+json", ...fault.headers });
       return void response.end(fault.body);
     }
-    if (fault?.kind === 'hold-request') {
+    if (fault?.kind === "hold-request") {
       fault.arrived(seen);
       await fault.released;
     }
 
     const answer = await this.#forward(request, body, response);
-    if (fault?.kind === 'drop-answer' || fault?.kind === 'hold-answer') {
+    if (isPush(seen) || fault?.kind === "drop-answer" || fault?.kind === "hold-answer") {
       const whole = await read(answer);
-      if (fault.kind === 'drop-answer') return void request.socket.destroy();
-      fault.arrived(seen);
-      await fault.released;
+      if (isPush(seen)) seen.answer = decoded(whole, answer.headers["content-encoding"]);
+      if (fault?.kind === "drop-answer") return void request.socket.destroy();
+      if (fault?.kind === "hold-answer") {
+        fault.arrived(seen);
+        await fault.released;
+      }
       seen.status = answer.statusCode ?? 0;
       this.bytes.down += whole.length;
       response.writeHead(seen.status, answer.headers);
@@ -205,8 +211,8 @@ export class FaultProxy {
     seen.status = answer.statusCode ?? 0;
     response.writeHead(seen.status, answer.headers);
     response.flushHeaders();
-    answer.on('data', (chunk: Buffer) => (this.bytes.down += chunk.length));
-    answer.on('error', () => response.destroy());
+    answer.on("data", (chunk: Buffer) => (this.bytes.down += chunk.length));
+    answer.on("error", () => response.destroy());
     answer.pipe(response);
   }
 
@@ -214,13 +220,13 @@ export class FaultProxy {
   #forward(request: IncomingMessage, body: Buffer, response: ServerResponse): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
       const onward = httpRequest(
-        new URL(request.url ?? '/', this.#upstream()),
+        new URL(request.url ?? "/", this.#upstream()),
         // No pooled connections: one that died with a killed server must not fail a later request.
         { method: request.method, headers: request.headers, agent: false },
         resolve,
       );
-      onward.on('error', reject);
-      response.on('close', () => onward.destroy());
+      onward.on("error", reject);
+      response.on("close", () => onward.destroy());
       onward.end(body);
     });
   }
@@ -232,15 +238,21 @@ async function read(stream: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
+function decoded(body: Buffer, encoding: string | undefined): string {
+  if (encoding === "gzip") return gunzipSync(body).toString();
+  if (encoding === "br") return brotliDecompressSync(body).toString();
+  return body.toString();
+}
+
 const CODES: Record<number, string> = {
-  401: 'unauthorized',
-  403: 'forbidden',
-  429: 'rate_limited',
-  500: 'internal',
-  503: 'unavailable',
+  401: "unauthorized",
+  403: "forbidden",
+  429: "rate_limited",
+  500: "internal",
+  503: "unavailable",
 };
 
 function problem(status: number): string {
-  const code = CODES[status] ?? 'invalid_request';
-  return JSON.stringify({ type: `urn:strandline:problem:${code}`, code, title: 'made up by the test', status });
+  const code = CODES[status] ?? "invalid_request";
+  return JSON.stringify({ type: `urn:strandline:problem:${code}`, code, title: "made up by the test", status });
 }
