@@ -5,6 +5,7 @@
 //! misses (1,000). Under `cargo test`, or with `--quick`, it only shows that it works.
 #![allow(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::cast_precision_loss,
     reason = "a benchmark that goes wrong should stop there and then"
 )]

@@ -940,14 +940,14 @@ async function conclude(tx, change, result) {
     tx.list({ collection, id, reason: "conflict", mine: content(newest), theirs: result.record });
     return 1;
   }
-  if (result.status === "rejected") {
-    if (edit2) settle(tx, edit2, change.base);
+  const isRejected = result.status === "rejected";
+  if (edit2 && comesToNothing(edit2, record)) tx.delete("edits", change);
+  else if (edit2) settle(tx, edit2, isRejected ? change.base : result.status === "not_applied" ? null : result.rev);
+  if (isRejected) {
     const theirs = record ? asChange(record) : null;
     tx.list({ collection, id, reason: "rejected", mine: content(change), theirs, problem: result.problem });
     return 1;
   }
-  if (edit2 && comesToNothing(edit2, record)) tx.delete("edits", change);
-  else if (edit2) settle(tx, edit2, result.status === "not_applied" ? null : result.rev);
   return 0;
 }
 function content({ data }) {
@@ -1154,6 +1154,7 @@ var Sync = class {
       return true;
     });
     if (page === void 0) return;
+    if (page === null ? etag === null : page.has_more && page.cursor === cursor) throw nowhere();
     if (page === null) {
       this.#pulled = true;
       return;
@@ -1173,6 +1174,7 @@ var Sync = class {
     const asked = nextRuns(remaining);
     const { runs } = asked;
     const page = await this.#ask(copy, (call) => this.#client.fetch({ runs, limit: FETCHED_AT_ONCE, ...scope(copy), ...call }));
+    if (page?.has_more && page.next !== null && page.next <= runs[0] + 1) throw nowhere();
     if (page && await this.#apply(copy, (tx) => takeFetched(tx, page, asked).then(() => true))) {
       this.#report.pulled += page.changes.length;
     }
@@ -1223,6 +1225,9 @@ var Sync = class {
     }
   }
 };
+function nowhere() {
+  return new Ended("refused", new Error("the server's answer leads nowhere"));
+}
 function scope({ collections }) {
   return collections ? { collections } : {};
 }

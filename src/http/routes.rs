@@ -84,8 +84,8 @@ fn example_routes(api: &web::Data<Api>, config: &mut web::ServiceConfig) {
         .service(at("/example").route(web::get().to(example::redirect)).route(web::head().to(example::redirect)));
 }
 
-/// Pulls, the commonest requests of all, found by looking at the path before any pattern is tried: the regular expression
-/// of one takes longer than the rest of an up-to-date poll.
+/// Pulls, the commonest requests of all, found by looking at the path before any pattern is tried: a regular expression for
+/// each route is a good part of what an up-to-date poll costs.
 struct Pulls {
     api: web::Data<Api>,
 }

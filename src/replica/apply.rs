@@ -54,6 +54,9 @@ pub(super) fn page(
     touched: &mut Vec<Key>,
 ) -> Result<Option<Pulled>, ReplicaError> {
     let Some(mut state) = begin(connection, answers)? else { return Ok(None) };
+    if page.end.is_none() && state.cursor.as_ref() == Some(&page.cursor) {
+        return Err(wrong("a page that leads nowhere"));
+    }
     if state.cursor.is_none() {
         // An initial sync is for who holds nothing (§3). What a push has left here is of a history that nobody knows.
         diesel::update(records::table).set((records::rev.eq(0), records::stale.eq(true))).execute(connection)?;
@@ -67,10 +70,6 @@ pub(super) fn page(
             touched.push((change.collection.to_string(), change.id.to_string()));
         }
     }
-    if page.end.is_some() {
-        touched.extend(stale_keys(book.connection)?);
-        book.drop_stale()?;
-    }
     state.cursor = Some(page.cursor.clone());
     state.set_doubtful(&Runs::default());
     let pulled = match page.end {
@@ -79,6 +78,11 @@ pub(super) fn page(
         Some(_) => Pulled::Different,
     };
     let whole = matches!(pulled, Pulled::Whole);
+    if whole {
+        // What no repair has brought back.
+        touched.extend(stale_keys(connection)?);
+        diesel::delete(records::table.filter(records::stale)).execute(connection)?;
+    }
     (state.whole, state.etag) = (whole, etag.filter(|_| whole));
     state.save(connection)?;
     Ok(Some(pulled))

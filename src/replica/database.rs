@@ -54,7 +54,7 @@ impl Database {
         &mut self,
         work: impl FnOnce(&mut SqliteConnection) -> Result<T, ReplicaError>,
     ) -> Result<T, ReplicaError> {
-        self.connection.transaction(work)
+        transact(&mut self.connection, "BEGIN", work)
     }
 
     /// Changes something, as a whole or not at all.
@@ -63,12 +63,50 @@ impl Database {
         work: impl FnOnce(&mut SqliteConnection) -> Result<T, ReplicaError>,
     ) -> Result<T, ReplicaError> {
         let gate = self.before_commit.clone();
-        self.connection.immediate_transaction(|connection| {
+        transact(&mut self.connection, "BEGIN IMMEDIATE", |connection| {
             let done = work(connection)?;
             match gate {
                 Some(open) if !open() => Err(ReplicaError::Interrupted),
                 _ => Ok(done),
             }
         })
+    }
+}
+
+/// One transaction. Diesel's own would be of no use any more once SQLite has rolled back by itself, as it does where the
+/// disk is full; and it would tell of that, and not of the disk.
+fn transact<T>(
+    connection: &mut SqliteConnection,
+    begin: &str,
+    work: impl FnOnce(&mut SqliteConnection) -> Result<T, ReplicaError>,
+) -> Result<T, ReplicaError> {
+    connection.batch_execute(begin)?;
+    let done = work(connection).and_then(|done| {
+        connection.batch_execute("COMMIT")?;
+        Ok(done)
+    });
+    if done.is_err() {
+        // That there is nothing left to roll back is just as well.
+        let _ = connection.batch_execute("ROLLBACK");
+    }
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_sqlite_has_rolled_back_by_itself_does_no_harm() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let mut database = Database::open(&directory.path().join("copy"), None).unwrap();
+        // As it does where the disk is full.
+        let failed = database.write(|file| {
+            file.batch_execute("ROLLBACK")?;
+            Err::<(), _>(ReplicaError::Local("the disk is full".into()))
+        });
+        assert_eq!(failed, Err(ReplicaError::Local("the disk is full".into())));
+        assert_eq!(database.write(|_| Ok(1)), Ok(1));
+        assert_eq!(database.read(|_| Ok(2)), Ok(2));
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::domain::CollectionName;
+
 /// Why a replica could not do what was asked. Its text is a sentence for people; nothing that was stored is lost by any of
 /// these, and a sync that ended with one goes on where it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +20,12 @@ pub enum ReplicaError {
     /// The address means nothing.
     #[error("{0} is no address of a server: write it as http://127.0.0.1:7878")]
     Address(String),
+    /// The token cannot be sent.
+    #[error("the token has a character that no token has, such as a line break")]
+    Token,
+    /// The collection is none of those that are copied.
+    #[error("the replica does not copy the collection {0}")]
+    NotCopied(CollectionName),
     /// There is no conflict of that number.
     #[error("there is no conflict number {0}")]
     NoConflict(u64),

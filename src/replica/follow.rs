@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::state::State;
 use super::step;
-use super::transport::Request;
+use super::transport::{Request, Response};
+use super::wire::Page;
 use super::{Replica, ReplicaError, Report};
 
 /// How long the server may hold a poll.
@@ -14,6 +15,8 @@ const WAIT: u64 = 30;
 const LOOK: Duration = Duration::from_millis(500);
 /// How often a space is asked for that is not there yet.
 const NO_SPACE: Duration = Duration::from_secs(5);
+/// How long to wait after a poll that was answered at once, and with nothing.
+const UNHELD: Duration = Duration::from_secs(5);
 /// The first pause after a sync that failed, and the longest.
 const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -68,8 +71,7 @@ impl Replica {
     /// news from the server, which holds a poll open meanwhile (PROTOCOL.md §3); and begins anew. `tell` hears of each sync.
     ///
     /// # Errors
-    /// Only what no waiting helps: [`ReplicaError::Denied`], [`ReplicaError::Gone`], [`ReplicaError::Refused`] and what is
-    /// wrong with the file.
+    /// Only what no waiting helps: [`ReplicaError::Denied`], [`ReplicaError::Gone`] and what is wrong with the file.
     pub fn follow(&self, stop: &Stop, mut tell: impl FnMut(&Followed)) -> Result<(), ReplicaError> {
         let mut pause = PAUSE;
         let mut poll = 0;
@@ -83,7 +85,13 @@ impl Replica {
                         return Ok(());
                     }
                 }
-                Err(error @ (ReplicaError::Unavailable(_) | ReplicaError::Wrong)) => {
+                // A full server may have room again, and what answers for it on a strange network be gone.
+                Err(
+                    error @ (ReplicaError::Unavailable(_)
+                    | ReplicaError::Wrong
+                    | ReplicaError::Refused { .. }
+                    | ReplicaError::Protocol(_)),
+                ) => {
                     let this = pause.mul_f64(f64::midpoint(1.0, fastrand::f64()));
                     tell(&Followed::Failed(error, this));
                     pause = (pause * 2).min(LONGEST_PAUSE);
@@ -123,7 +131,14 @@ impl Replica {
     /// Polls until something is new, or the server does not answer.
     fn listen(&self, request: &Request, stop: &Stop, poll: u64) {
         loop {
+            let begun = Instant::now();
             let answer = self.send(request);
+            let brings = |answer: &Response| Page::parse(&answer.body).is_ok_and(|page| !page.changes.is_empty());
+            let news = answer.as_ref().is_ok_and(|answer| answer.status == 200 && brings(answer));
+            // A poll that was not held would be made again and again.
+            if !news && begun.elapsed() < LOOK {
+                stop.wait(UNHELD, |flags| flags.news > poll);
+            }
             let mut flags = stop.lock();
             if flags.stop || flags.news > poll {
                 return;

@@ -200,7 +200,7 @@ impl Replica {
     /// Makes an empty replica of `origin` in a new file. Nothing is sent yet.
     ///
     /// # Errors
-    /// [`ReplicaError::Exists`], [`ReplicaError::Address`], [`ReplicaError::Local`].
+    /// [`ReplicaError::Exists`], [`ReplicaError::Address`], [`ReplicaError::Token`], [`ReplicaError::Local`].
     pub fn create(path: &Path, origin: &Origin, options: Options) -> Result<Self, ReplicaError> {
         let transport = transport(origin, &options)?;
         if path.exists() {
@@ -219,7 +219,7 @@ impl Replica {
     ///
     /// # Errors
     /// [`ReplicaError::Exists`] where something else is in the file, [`ReplicaError::OtherOrigin`],
-    /// [`ReplicaError::Address`], [`ReplicaError::Local`].
+    /// [`ReplicaError::Address`], [`ReplicaError::Token`], [`ReplicaError::Local`].
     pub fn open_or_create(path: &Path, origin: &Origin, options: Options) -> Result<Self, ReplicaError> {
         transport(origin, &options)?;
         if path.exists() && !is_replica(path) && !is_blank(path) {
@@ -236,7 +236,7 @@ impl Replica {
     /// Opens the replica in a file.
     ///
     /// # Errors
-    /// [`ReplicaError::NotAReplica`], [`ReplicaError::Local`].
+    /// [`ReplicaError::NotAReplica`], [`ReplicaError::Token`], [`ReplicaError::Local`].
     #[expect(clippy::needless_pass_by_value, reason = "the same as for a new one")]
     pub fn open(path: &Path, options: Options) -> Result<Self, ReplicaError> {
         let not_one = || ReplicaError::NotAReplica(path.to_owned());
@@ -317,8 +317,9 @@ impl Replica {
     /// Writes a record. It is in the file when this returns, and at the server after the next sync.
     ///
     /// # Errors
-    /// [`ReplicaError::Local`].
+    /// [`ReplicaError::NotCopied`], [`ReplicaError::Local`].
     pub fn put(&self, collection: &CollectionName, id: &RecordId, data: &Document) -> Result<(), ReplicaError> {
+        self.must_copy(collection)?;
         self.write(|file| edit::put(file, collection, id, data))?;
         self.tell(&[(collection.to_string(), id.to_string())]);
         Ok(())
@@ -327,8 +328,9 @@ impl Replica {
     /// Deletes a record. `false` when there is none.
     ///
     /// # Errors
-    /// [`ReplicaError::Local`].
+    /// [`ReplicaError::NotCopied`], [`ReplicaError::Local`].
     pub fn delete(&self, collection: &CollectionName, id: &RecordId) -> Result<bool, ReplicaError> {
+        self.must_copy(collection)?;
         let deleted = self.write(|file| edit::delete(file, collection, id))?;
         if deleted {
             self.tell(&[(collection.to_string(), id.to_string())]);
@@ -449,6 +451,14 @@ impl Replica {
     pub fn revision(&self, collection: &CollectionName, id: &RecordId) -> Result<Option<Rev>, ReplicaError> {
         let held = self.read(|file| state::Held::find(file, collection.as_str(), id.as_str()))?;
         Ok(held.filter(|held| !held.stale).map(|held| Rev::from_stored(held.rev)))
+    }
+
+    /// What is not copied cannot be edited: the server would have the record, and the replica not.
+    fn must_copy(&self, collection: &CollectionName) -> Result<(), ReplicaError> {
+        match self.collections() {
+            Some(copied) if !copied.contains(collection) => Err(ReplicaError::NotCopied(collection.clone())),
+            _ => Ok(()),
+        }
     }
 
     fn collections(&self) -> Option<&Collections> {

@@ -160,12 +160,6 @@ impl Book<'_> {
         Ok(())
     }
 
-    /// Drops what no repair has brought back.
-    pub fn drop_stale(&mut self) -> Result<(), ReplicaError> {
-        diesel::delete(records::table.filter(records::stale)).execute(self.connection)?;
-        Ok(())
-    }
-
     /// Counts anew. Whether that is what was kept up.
     pub fn recount(&mut self) -> Result<bool, ReplicaError> {
         let held = records::table.filter(records::stale.eq(false)).select(records::rev).load::<i64>(self.connection)?;

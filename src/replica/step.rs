@@ -1,6 +1,7 @@
 //! The next step of a sync, which follows from what is held (clients/PROTOCOL-CLIENT.md, 3), and its request.
 
 use diesel::SqliteConnection;
+use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
 use form_urlencoded::Serializer;
 use serde_json::value::RawValue;
@@ -107,7 +108,9 @@ fn form(connection: &mut SqliteConnection, state: &mut State, batch: usize) -> R
     let waiting = edits::table.order(edits::position).limit(limit).select(Edit::as_select());
     let mut bytes = 0;
     let mut taken = Vec::new();
-    for edit in waiting.load::<Edit>(connection)? {
+    // One by one: all that may be taken by their number could be half a gigabyte.
+    for edit in waiting.load_iter::<Edit, DefaultLoadingMode>(connection)? {
+        let edit = edit?;
         bytes += edit.data.as_ref().map_or(0, String::len);
         if bytes > PUSH_BYTES && !taken.is_empty() {
             break;

@@ -157,13 +157,16 @@ impl<'a> Sync<'a> {
         let response = self.ask(&task.request)?;
         match (&task.step, response.status) {
             (_, 410) => {
-                let Problem { reason, epoch, shared_rev, .. } = Problem::parse(&response.body);
+                let Problem { code, reason, epoch, shared_rev, .. } = Problem::parse(&response.body);
+                if code != "resync_required" {
+                    return Err(refusal(&response, false));
+                }
                 let reason = Reason::Resync { reason, epoch, shared_rev: shared_rev.cast_signed() };
                 self.may_repair(&reason)?;
                 return Ok(Some(reason));
             }
             (Step::Pull, 200) => return self.page(task, &response),
-            (Step::Pull, 304) => self.pulled = true,
+            (Step::Pull, 304) if task.request.if_none_match.is_some() => self.pulled = true,
             // Who holds something of a space that is not there was told of it before: it is gone.
             (Step::Pull, 404) if self.replica.read(State::load)?.is_blank() => {
                 self.replica.write(|file| apply::no_space(file, task.answers))?;
@@ -198,7 +201,7 @@ impl<'a> Sync<'a> {
                     self.report.repairs.pop();
                 }
             }
-            _ => return Err(refusal(&response)),
+            _ => return Err(refusal(&response, self.replica.read(State::load)?.is_blank())),
         }
         Ok(None)
     }
@@ -274,13 +277,17 @@ impl<'a> Sync<'a> {
             self.report.requests += 1;
             let (why, after) = match self.replica.send(request) {
                 Ok(response) if !matches!(response.status, 429 | 500 | 502..=504) => return Ok(response),
-                Ok(response) => (said(&response), response.retry_after),
-                Err(lost) => (lost, None),
+                Ok(response) => (said(&response), response.retry_after.unwrap_or_default()),
+                Err(lost) => (lost, Duration::ZERO),
             };
+            if after > LONGEST_PAUSE {
+                let why = format!("{why}; not before {} seconds have passed", after.as_secs());
+                return Err(ReplicaError::Unavailable(why));
+            }
             if attempt >= tries {
                 return Err(ReplicaError::Unavailable(why));
             }
-            let pause_now = pause.mul_f64(f64::midpoint(1.0, fastrand::f64())).max(after.unwrap_or_default());
+            let pause_now = pause.mul_f64(f64::midpoint(1.0, fastrand::f64())).max(after);
             (self.progress)(Progress::Waiting { pause: pause_now, why });
             std::thread::sleep(pause_now);
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -289,12 +296,12 @@ impl<'a> Sync<'a> {
     }
 }
 
-/// What a status that nothing can be done about means.
-fn refusal(response: &Response) -> ReplicaError {
+/// What a status that nothing can be done about means. To a `blank` replica nothing can be gone.
+fn refusal(response: &Response, blank: bool) -> ReplicaError {
     let problem = Problem::parse(&response.body);
     match response.status {
         401 | 403 => ReplicaError::Denied(said(response)),
-        404 if problem.code == "not_found" => ReplicaError::Gone,
+        404 if problem.code == "not_found" && !blank => ReplicaError::Gone,
         status if problem.code.is_empty() => {
             ReplicaError::Protocol(format!("an answer with status {status} and without a problem"))
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ureq::http::{self, HeaderMap};
+use ureq::http::{self, HeaderMap, HeaderValue, Uri};
 use ureq::{Agent, Body};
 
 use super::ReplicaError;
@@ -10,7 +10,7 @@ use crate::domain::SpaceName;
 
 /// The longest answer that is read: many times a page of the server's.
 const MAX_ANSWER: u64 = 512 << 20;
-/// The server holds a long poll for a minute at the most.
+/// How long nothing may come. The server holds a long poll for a minute at the most.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A request to the replica's space.
@@ -57,22 +57,28 @@ impl Http {
     /// The space at `url`, such as `http://127.0.0.1:7878`. Nothing is sent yet.
     ///
     /// # Errors
-    /// [`ReplicaError::Address`].
+    /// [`ReplicaError::Address`], [`ReplicaError::Token`].
     pub fn new(url: &str, space: &SpaceName, token: Option<&str>) -> Result<Self, ReplicaError> {
-        if !url.starts_with("http://") && !url.starts_with("https://") {
+        // What cannot be sent is said here: later it would look like a network that fails.
+        let of_http = url.starts_with("http://") || url.starts_with("https://");
+        let space = format!("{}/v1/spaces/{space}", url.trim_end_matches('/'));
+        if !of_http || space.parse::<Uri>().is_err() {
             return Err(ReplicaError::Address(url.to_owned()));
+        }
+        let authorization = token.map(|token| format!("Bearer {token}"));
+        if authorization.as_ref().is_some_and(|text| HeaderValue::from_str(text).is_err()) {
+            return Err(ReplicaError::Token);
         }
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(Duration::from_secs(10)))
             .timeout_recv_response(Some(PATIENCE))
+            // A network that was left may never say so.
+            .timeout_per_read(Some(PATIENCE))
+            .timeout_per_write(Some(PATIENCE))
             .user_agent(concat!("strandline/", env!("CARGO_PKG_VERSION")))
             .build();
-        Ok(Self {
-            space: format!("{}/v1/spaces/{space}", url.trim_end_matches('/')),
-            authorization: token.map(|token| format!("Bearer {token}")),
-            agent: config.into(),
-        })
+        Ok(Self { space, authorization, agent: config.into() })
     }
 }
 

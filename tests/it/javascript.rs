@@ -15,7 +15,7 @@ use crate::support::say;
 /// The oldest major version of Node that the package is for.
 const OLDEST: u32 = 20;
 /// npm may take this long. It is killed then, with all that it started.
-const LIMIT: Duration = Duration::from_secs(600);
+const LIMIT: Duration = Duration::from_secs(1_500);
 
 /// All of it is one test: two npm in one folder would get in each other's way.
 #[test]

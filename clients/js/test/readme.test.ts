@@ -12,7 +12,10 @@ before(async () => (server = await Server.start()));
 after(() => server.close());
 
 test("examples are under 30 lines", () => {
-  assert.equal(examples.length, 2);
+  assert.equal(examples.length, 4);
+  // These two are run where they are explained.
+  assert.equal(examples[2], examplesOf("docs/rxdb.md")[0]);
+  assert.equal(examples[3], examplesOf("docs/watermelondb.md")[0]);
   for (const code of examples) assert.ok(code.split("\n").length < 30);
 });
 

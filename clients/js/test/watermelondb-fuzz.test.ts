@@ -52,6 +52,8 @@ class World {
 
   async step(): Promise<void> {
     const at = this.#pick(this.#devices.length);
+    // Nobody works on a device that is off: what its app still has in mind is not on the disk.
+    if (this.#devices[at]?.isOff) await this.#settle(() => undefined);
     const roll = this.#pick(100);
     if (roll < 45) await this.#edit(at);
     else if (roll < 75) await this.#sync(at);

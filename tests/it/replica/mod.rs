@@ -4,4 +4,5 @@ mod example;
 mod file;
 mod model;
 mod together;
+mod trouble;
 mod vectors;

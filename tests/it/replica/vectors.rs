@@ -112,7 +112,7 @@ fn ending(ended: &Result<strandline::replica::Report, ReplicaError>) -> &'static
         Err(ReplicaError::Denied(_)) => "denied",
         Err(ReplicaError::Gone) => "gone",
         Err(ReplicaError::Wrong) => "wrong",
-        Err(ReplicaError::Refused { .. }) => "refused",
+        Err(ReplicaError::Refused { .. } | ReplicaError::Protocol(_)) => "refused",
         Err(error) => panic!("{error}"),
     }
 }

@@ -101,14 +101,14 @@ async function conclude(tx: Tx, change: SentRow, result: PushResult): Promise<nu
     tx.list({ collection, id, reason: "conflict", mine: content(newest), theirs: result.record });
     return 1;
   }
-  if (result.status === "rejected") {
-    if (edit) settle(tx, edit, change.base);
+  const isRejected = result.status === "rejected";
+  if (edit && comesToNothing(edit, record)) tx.delete("edits", change);
+  else if (edit) settle(tx, edit, isRejected ? change.base : result.status === "not_applied" ? null : result.rev);
+  if (isRejected) {
     const theirs = record ? asChange(record) : null;
     tx.list({ collection, id, reason: "rejected", mine: content(change), theirs, problem: result.problem });
     return 1;
   }
-  if (edit && comesToNothing(edit, record)) tx.delete("edits", change);
-  else if (edit) settle(tx, edit, result.status === "not_applied" ? null : result.rev);
   return 0;
 }
 

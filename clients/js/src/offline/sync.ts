@@ -118,6 +118,7 @@ export class Sync {
       return true;
     });
     if (page === undefined) return;
+    if (page === null ? etag === null : page.has_more && page.cursor === cursor) throw nowhere();
     if (page === null) {
       this.#pulled = true;
       return;
@@ -138,6 +139,7 @@ export class Sync {
     const asked = nextRuns(remaining);
     const { runs } = asked;
     const page = await this.#ask(copy, (call) => this.#client.fetch({ runs, limit: FETCHED_AT_ONCE, ...scope(copy), ...call }));
+    if (page?.has_more && page.next !== null && page.next <= (runs[0] as number) + 1) throw nowhere();
     if (page && (await this.#apply(copy, (tx) => takeFetched(tx, page, asked).then(() => true)))) {
       this.#report.pulled += page.changes.length;
     }
@@ -197,6 +199,11 @@ export class Sync {
       }
     }
   }
+}
+
+/** How a sync ends that would ask the same again, for ever. */
+function nowhere(): Ended {
+  return new Ended("refused", new Error("the server's answer leads nowhere"));
 }
 
 function scope({ collections }: Copy): { collections?: string[] } {

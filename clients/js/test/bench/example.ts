@@ -24,7 +24,7 @@ export async function runExample(code: string, url: string, enough: (printed: st
   const ended = new Promise((resolve) => child.once("exit", resolve));
   child.stdin.end(code);
   let printed = "";
-  const timer = setTimeout(() => child.kill(), 20_000);
+  const timer = setTimeout(() => child.kill(), 60_000);
   for await (const piece of child.stdout) {
     printed += piece;
     if (enough(printed)) break;

@@ -34,7 +34,8 @@ fn search(seed: u64, cases: u32) {
     match played {
         Ok(()) => {}
         Err(TestError::Fail(why, steps)) => {
-            let steps: String = steps.iter().enumerate().map(|(at, step)| format!("  {at}: {step:?}\n")).collect();
+            let steps: Vec<String> = steps.iter().enumerate().map(|(at, step)| format!("  {at}: {step:?}\n")).collect();
+            let steps = steps.concat();
             panic!("STRANDLINE_MODEL_SEED={seed}: a promise is broken:\n{steps}  {why}");
         }
         Err(TestError::Abort(why)) => panic!("the search gave up: {why}"),
