@@ -228,3 +228,20 @@ test("a page that is still being stored when a repair begins leaves no ghost", a
   await a.equals(stage.server);
   assert.deepEqual(await a.titles(), { x: "x" });
 });
+
+test("what is pushed while a repair waits, and lost in a restore before it goes on, is a ghost", async () => {
+  const a = await stage.deviceWith(["x", "y"]);
+  const backup = await stage.server.backup();
+  await a.close();
+  await stage.server.delete(stage.space, "todos", "y");
+  await stage.server.purge(stage.space);
+  const whole = stage.proxy.holdRequest(isWhole);
+  await a.open();
+  await whole.arrived;
+  await a.put("own", "own");
+  await until(async () => "own" in (await stage.titles()), "it is pushed");
+  await stage.server.restore(backup);
+  whole.release();
+  await a.equals(stage.server);
+  assert.deepEqual(await a.titles(), { x: "x", y: "y" });
+});

@@ -20,6 +20,7 @@ const REMEMBERED = 10_000;
 export class Bases<T> {
   readonly #records: Records<T>;
   readonly #seen = new Map<string, Seen<T>>();
+  #epoch: string | undefined;
 
   constructor(records: Records<T>) {
     this.#records = records;
@@ -40,7 +41,12 @@ export class Bases<T> {
     }
   }
 
-  /** Revisions mean something in their own history only: in another one, they may name other versions. */
+  /** To be told of the epoch of each answer before what is in it: revisions of other histories are forgotten. */
+  enter(epoch: string): void {
+    if (epoch !== this.#epoch) this.forget();
+    this.#epoch = epoch;
+  }
+
   forget(): void {
     this.#seen.clear();
   }

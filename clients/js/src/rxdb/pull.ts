@@ -86,15 +86,16 @@ export class Puller<T> {
       // An initial sync leaves tombstones out, so it is for who holds nothing. A client may hold something and have no
       // checkpoint: one that pushed, this moment perhaps, or was killed, before it ever stored one.
       if (since === undefined && (await holdsAnything(replica))) return null;
-      documents = await this.#documents(changes, from);
+      documents = await this.#documents(changes, from, epochOf(page.cursor));
     }
     return { documents, checkpoint: { cursor: cursor as string } };
   }
 
-  async #documents(changes: Map<string, Change>, from: string | undefined): Promise<Doc<T>[]> {
+  async #documents(changes: Map<string, Change>, from: string | undefined, epoch: string): Promise<Doc<T>[]> {
     const { bases, setup } = this.#replica;
     const bodies = await this.#bodies([...changes.values()].filter((change) => change.deleted).map(({ id }) => id), from);
     const documents: Doc<T>[] = [];
+    bases.enter(epoch);
     for (const change of changes.values()) {
       // A page that was read before an own push and is applied after it would bring back what the push replaced.
       if (change.rev < (bases.get(change.id)?.rev ?? 0)) continue;

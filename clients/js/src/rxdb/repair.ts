@@ -13,7 +13,7 @@ import { ResyncRequired } from "../index.js";
 import type { Page } from "../types.js";
 import type { Batch } from "./pull.js";
 import type { Doc } from "./records.js";
-import type { Replica } from "./replica.js";
+import { epochOf, type Replica } from "./replica.js";
 
 /** Records a page of the comparison. */
 const PAGE = 1000;
@@ -79,6 +79,7 @@ async function readAll<T>(replica: Replica<T>): Promise<Comparison<T>> {
       return (await client.changes({ since, limit: PAGE, collections: [collection], signal: patience.signal })) as Page;
     });
     const assumed = await books.assumed(changes.map(({ id }) => id));
+    bases.enter(epochOf(cursor));
     for (const change of changes) {
       // The same record again is a newer version of it; a deletion that happened since the beginning makes a ghost.
       comparison.different.delete(change.id);
@@ -105,9 +106,10 @@ async function readAll<T>(replica: Replica<T>): Promise<Comparison<T>> {
  * they are not pushed. Where the user has edited such a document, RxDB leaves it alone, pushes the edit, and gets a
  * conflict with nothing: so it is listed before it goes.
  */
-async function ghosts<T>(replica: Replica<T>, { ids, head }: Comparison<T>): Promise<Doc<T>[]> {
+async function ghosts<T>(replica: Replica<T>, { ids, head, cursor }: Comparison<T>): Promise<Doc<T>[]> {
   const { bases, books, setup } = replica;
   const found: Doc<T>[] = [];
+  bases.enter(epochOf(cursor));
   for await (const held of heldIds(replica)) {
     // Not what was pushed from here after the server was read.
     const gone = held.filter((id) => !ids.has(id) && (bases.get(id)?.rev ?? 0) <= head);

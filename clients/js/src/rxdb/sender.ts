@@ -128,6 +128,7 @@ export class Sender<T> {
     const spent: Record<string, "new" | "again"> = {};
     // A deletion is booked with its body: without it RxDB would take it for another state than the one that is stored.
     const bodies = await books.local(pending.changes.filter((change) => change.deleted).map(({ id }) => id));
+    bases.enter(epochOf(answer.cursor));
     answer.results.forEach((result, at) => {
       const { id, base_rev, deleted = false, data } = pending.changes[at]!;
       const body = bodies.get(id);
