@@ -821,6 +821,11 @@ function done(request) {
   });
 }
 
+// src/cursor.ts
+function epochOf(cursor) {
+  return cursor.split(".", 1)[0];
+}
+
 // src/offline/learn.ts
 async function learn(tx, changes) {
   const held = await Promise.all(changes.map((change) => tx.get("records", change)));
@@ -849,10 +854,7 @@ async function forget(tx, above, upTo = Infinity) {
 // src/offline/pull.ts
 async function takePage(tx, page) {
   const { copy } = tx;
-  if (copy.cursor === null) {
-    await forget(tx, 0);
-    for (const edit2 of await tx.all("edits")) if (edit2.base !== null) tx.put("edits", { ...edit2, base: 0 });
-  }
+  if (copy.cursor === null) await beginAnew(tx, page);
   await learn(tx, page.changes);
   copy.cursor = page.cursor;
   copy.doubtful = [];
@@ -864,6 +866,15 @@ async function takePage(tx, page) {
   copy.etag = page.etag ?? null;
   copy.whole = true;
   return true;
+}
+async function beginAnew(tx, page) {
+  const isSame = tx.copy.met === epochOf(page.cursor);
+  for (const record of await tx.all("records")) tx.put("records", { ...record, rev: isSame ? record.rev : 0, stale: 1 });
+  if (!isSame) {
+    for (const edit2 of await tx.all("edits")) if (edit2.base !== null) tx.put("edits", { ...edit2, base: 0 });
+  }
+  tx.sum = new Checksum();
+  tx.copy.met = null;
 }
 
 // src/offline/push.ts
@@ -899,6 +910,7 @@ async function book(tx, answer) {
   let conflicts = 0;
   for (const { change, result } of judged) conflicts += await conclude(tx, change, result);
   if (sentCursor !== null || isBlank && answer.previous_head === 0) copy.cursor = answer.cursor;
+  else copy.met = epochOf(answer.cursor);
   if (sentCursor !== null) copy.doubtful = [];
   copy.sending = copy.etag = null;
   return { applied: changes.length - conflicts, conflicts };
@@ -1184,7 +1196,7 @@ var Sync = class {
     if (++this.#report.repairs > MOST_REPAIRS) throw new Ended("unavailable", why);
     this.#pulled = false;
     const manifest = await this.#ask(copy, (call) => this.#client.manifest({ ...scope(copy), ...call }));
-    const epoch = why?.epoch ?? copy.cursor?.split(".")[0];
+    const epoch = why?.epoch ?? (copy.cursor && epochOf(copy.cursor));
     if (!manifest || manifest.epoch !== epoch) return;
     await this.#apply(copy, (tx) => takeManifest(tx, manifest, why));
   }
@@ -1465,6 +1477,7 @@ function freshCopy(space, collections) {
     seq: 0,
     answers: 0,
     cursor: null,
+    met: null,
     whole: false,
     etag: null,
     count: 0,

@@ -58,11 +58,7 @@ pub(super) fn page(
         return Err(wrong("a page that leads nowhere"));
     }
     if state.cursor.is_none() {
-        // An initial sync is for who holds nothing (§3). What a push has left here is of a history that nobody knows.
-        diesel::update(records::table).set((records::rev.eq(0), records::stale.eq(true))).execute(connection)?;
-        diesel::update(edits::table.filter(edits::base.is_not_null())).set(edits::base.eq(0)).execute(connection)?;
-        state.count = 0;
-        state.set_checksum(Checksum::EMPTY);
+        begin_anew(connection, &mut state, &page.cursor)?;
     }
     let mut book = Book { connection, state: &mut state };
     for change in &page.changes {
@@ -100,6 +96,19 @@ pub(super) fn no_space(connection: &mut SqliteConnection, answers: i64) -> Resul
         state.whole = true;
         state.save(connection)?;
     }
+    Ok(())
+}
+
+/// Begins an initial sync, which is for who holds nothing (§3): what a push has left here may be gone by now, and where the
+/// space is not the one that it met, it is of another history.
+fn begin_anew(connection: &mut SqliteConnection, state: &mut State, cursor: &str) -> Result<(), ReplicaError> {
+    diesel::update(records::table).set(records::stale.eq(true)).execute(connection)?;
+    if state.met.take().as_deref() != epoch_of(cursor) {
+        diesel::update(records::table).set(records::rev.eq(0)).execute(connection)?;
+        diesel::update(edits::table.filter(edits::base.is_not_null())).set(edits::base.eq(0)).execute(connection)?;
+    }
+    state.count = 0;
+    state.set_checksum(Checksum::EMPTY);
     Ok(())
 }
 
@@ -294,6 +303,8 @@ pub(super) fn answer(
     // Without a cursor the answer's is the new head, of all collections: right only for who knows all there was before.
     if state.sending_cursor.is_some() || (answer.previous_head == Rev::ZERO && blank && !scoped) {
         state.cursor = Some(answer.cursor.clone());
+    } else {
+        state.met = epoch_of(&answer.cursor).map(str::to_owned);
     }
     if state.sending_cursor.is_some() {
         // Its epoch is the present one, or at least shared so far.

@@ -19,16 +19,19 @@
 //! Every call is blocking, and every step of a sync is one local transaction. Any number of threads and processes may use
 //! one file at once.
 //!
-//! - `edit` is what the user does and sees, `state` where the replica stands, `database` the file.
+//! - `edit` is what the user does and sees, `conflict` what was discarded of it; `state` is where the replica stands, `status`
+//!   what of that is for people, `database` the file.
 //! - `step` says what is to be done next, `sync` asks, `apply` books the answer; `wire` is the protocol's JSON.
 
 mod apply;
+mod conflict;
 mod database;
 mod edit;
 mod error;
 mod follow;
 mod schema;
 mod state;
+mod status;
 mod step;
 mod sync;
 mod transport;
@@ -43,15 +46,16 @@ use diesel::SqliteConnection;
 use diesel::prelude::*;
 use serde_json::value::RawValue;
 
-use crate::domain::{Checksum, CollectionName, Collections, Document, JsonFault, RecordId, Rev, SpaceName, Timestamp};
+use crate::domain::{Checksum, CollectionName, Collections, Document, JsonFault, RecordId, SpaceName};
 use database::Database;
-use schema::{conflicts, edits, records, replica, sending};
-use state::State;
+use schema::{edits, records, replica, sending};
 use sync::Sync;
 use watch::Watchers;
 
+pub use conflict::Conflict;
 pub use error::ReplicaError;
 pub use follow::{Followed, Stop};
+pub use status::Status;
 pub use sync::{Progress, Report};
 pub use transport::{Http, Request, Response, Transport};
 pub use watch::{LocalChange, Watch};
@@ -98,52 +102,6 @@ impl Default for Options {
     fn default() -> Self {
         Self { token: None, transport: None, tries: 5, before_commit: None }
     }
-}
-
-/// What the server's win discarded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Conflict {
-    /// By which it is restored or discarded.
-    pub number: u64,
-    /// The record's collection.
-    pub collection: CollectionName,
-    /// The record's id.
-    pub id: RecordId,
-    /// What the user wrote; `None` for a deletion.
-    pub mine: Option<Document>,
-    /// The server's record then, as a change of PROTOCOL.md §2 in JSON; `None` where none was held.
-    pub theirs: Option<String>,
-    /// Why the server cannot take it at all, as JSON; `None` where its own record won.
-    pub problem: Option<String>,
-    /// When.
-    pub found_at: Timestamp,
-}
-
-/// How a replica is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Status {
-    /// The client's name in the header `Strandline-Client`.
-    pub client: String,
-    /// Where it stands; opaque. `None` before the first page.
-    pub cursor: Option<String>,
-    /// Whether it was the server's copy when it last heard of it.
-    pub whole: bool,
-    /// Records that it holds.
-    pub records: u64,
-    /// Their checksum (PROTOCOL.md §1).
-    pub checksum: String,
-    /// Records that a repair may drop yet.
-    pub stale: u64,
-    /// Records that a repair has to fetch yet.
-    pub to_fetch: u64,
-    /// Edits that no push holds yet.
-    pub edits: u64,
-    /// Edits in a push without an answer.
-    pub sending: u64,
-    /// Conflicts that nobody decided.
-    pub conflicts: u64,
-    /// When a sync last ended well.
-    pub synced_at: Option<Timestamp>,
 }
 
 /// A set of records, summed up.
@@ -375,90 +333,6 @@ impl Replica {
         self.0.watchers.watch()
     }
 
-    /// What the server's win discarded and nobody decided, oldest first.
-    ///
-    /// # Errors
-    /// [`ReplicaError::Local`].
-    pub fn conflicts(&self) -> Result<Vec<Conflict>, ReplicaError> {
-        let rows = self.read(|file| Ok(conflicts::table.order(conflicts::number).load::<ConflictRow>(file)?))?;
-        rows.into_iter().map(conflict).collect()
-    }
-
-    /// Makes what a conflict discarded the user's newest edit, on whatever is there now.
-    ///
-    /// # Errors
-    /// [`ReplicaError::NoConflict`], [`ReplicaError::Local`].
-    pub fn restore(&self, number: u64) -> Result<(), ReplicaError> {
-        let key = self.write(|file| {
-            let row = conflicts::table.find(stored(number)).first::<ConflictRow>(file).optional()?;
-            let conflict = row.map(conflict).transpose()?.ok_or(ReplicaError::NoConflict(number))?;
-            match &conflict.mine {
-                Some(data) => edit::put(file, &conflict.collection, &conflict.id, data)?,
-                None => {
-                    edit::delete(file, &conflict.collection, &conflict.id)?;
-                }
-            }
-            diesel::delete(conflicts::table.find(stored(number))).execute(file)?;
-            Ok((conflict.collection.to_string(), conflict.id.to_string()))
-        })?;
-        self.tell(&[key]);
-        Ok(())
-    }
-
-    /// Forgets what a conflict discarded.
-    ///
-    /// # Errors
-    /// [`ReplicaError::NoConflict`], [`ReplicaError::Local`].
-    pub fn discard(&self, number: u64) -> Result<(), ReplicaError> {
-        let gone = self.write(|file| Ok(diesel::delete(conflicts::table.find(stored(number))).execute(file)?))?;
-        if gone == 0 { Err(ReplicaError::NoConflict(number)) } else { Ok(()) }
-    }
-
-    /// Edits that the server has not answered to.
-    ///
-    /// # Errors
-    /// [`ReplicaError::Local`].
-    pub fn waiting(&self) -> Result<u64, ReplicaError> {
-        self.read(|file| {
-            let edits = edits::table.count().get_result::<i64>(file)?;
-            let sending = sending::table.count().get_result::<i64>(file)?;
-            Ok((edits + sending).unsigned_abs())
-        })
-    }
-
-    /// How it is.
-    ///
-    /// # Errors
-    /// [`ReplicaError::Local`].
-    pub fn status(&self) -> Result<Status, ReplicaError> {
-        let count = |count: i64| u64::try_from(count).unwrap_or(0);
-        self.read(|file| {
-            let state = State::load(file)?;
-            Ok(Status {
-                client: self.0.client.clone(),
-                whole: state.whole,
-                records: count(state.count),
-                checksum: state.checksum().to_string(),
-                stale: count(records::table.filter(records::stale).count().get_result(file)?),
-                to_fetch: state.remaining()?.len(),
-                edits: count(edits::table.count().get_result(file)?),
-                sending: count(sending::table.count().get_result(file)?),
-                conflicts: count(conflicts::table.count().get_result(file)?),
-                synced_at: state.synced_at.map(Timestamp::from_micros),
-                cursor: state.cursor,
-            })
-        })
-    }
-
-    /// The revision that is held of a record, where one counts: for tests and for the curious.
-    ///
-    /// # Errors
-    /// [`ReplicaError::Local`].
-    pub fn revision(&self, collection: &CollectionName, id: &RecordId) -> Result<Option<Rev>, ReplicaError> {
-        let held = self.read(|file| state::Held::find(file, collection.as_str(), id.as_str()))?;
-        Ok(held.filter(|held| !held.stale).map(|held| Rev::from_stored(held.rev)))
-    }
-
     /// What is not copied cannot be edited: the server would have the record, and the replica not.
     fn must_copy(&self, collection: &CollectionName) -> Result<(), ReplicaError> {
         match self.collections() {
@@ -492,29 +366,9 @@ impl Replica {
     }
 }
 
-type ConflictRow = (i64, String, String, Option<String>, Option<String>, Option<String>, i64);
-
-fn conflict(row: ConflictRow) -> Result<Conflict, ReplicaError> {
-    let (number, collection, id, mine, theirs, problem, found_at) = row;
-    Ok(Conflict {
-        number: number.unsigned_abs(),
-        collection: CollectionName::new(&collection).map_err(|fault| ReplicaError::Local(fault.to_string()))?,
-        id: RecordId::from_stored(id),
-        mine: mine.map(|data| Document::from_stored(data.into_boxed_str())),
-        theirs,
-        problem,
-        found_at: Timestamp::from_micros(found_at),
-    })
-}
-
-fn stored(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
 /// Writes down what a new file is a replica of. What is written already stays.
 fn inscribe(file: &mut SqliteConnection, origin: &Origin) -> Result<(), ReplicaError> {
     let row = (
-        replica::id.eq(1),
         replica::url.eq(format!("{}{SPACES}{}", origin.url.trim_end_matches('/'), origin.space)),
         replica::collections.eq(origin.collections.as_ref().map(ToString::to_string)),
         replica::name.eq(format!("replica-{}", uuid::Uuid::new_v4().simple())),

@@ -1,14 +1,14 @@
 //! The tables of a replica's file (migrations/replica).
 
 diesel::table! {
-    replica (id) {
-        id -> Integer,
+    replica (name) {
         url -> Text,
         collections -> Nullable<Text>,
         name -> Text,
         seq -> BigInt,
         answers -> BigInt,
         cursor -> Nullable<Text>,
+        met -> Nullable<Text>,
         whole -> Bool,
         etag -> Nullable<Text>,
         count -> BigInt,

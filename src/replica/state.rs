@@ -16,6 +16,8 @@ pub(super) struct State {
     /// How many answers were applied: the number by which one that comes too late is told.
     pub answers: i64,
     pub cursor: Option<String>,
+    /// The epoch of the space that a push met, while there was no cursor.
+    pub met: Option<String>,
     pub whole: bool,
     pub etag: Option<String>,
     pub count: i64,

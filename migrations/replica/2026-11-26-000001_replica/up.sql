@@ -7,6 +7,7 @@ CREATE TABLE replica (
     seq            BIGINT NOT NULL DEFAULT 0,
     answers        BIGINT NOT NULL DEFAULT 0,
     cursor         TEXT,
+    met            TEXT,             -- an epoch
     whole          BOOLEAN NOT NULL DEFAULT 0,
     etag           TEXT,
     count          BIGINT NOT NULL DEFAULT 0,

@@ -1,5 +1,6 @@
 /** The local side of a push: forming it, and booking its answer (PROTOCOL-CLIENT.md §4). */
 
+import { epochOf } from "../cursor.js";
 import type { Problem, PushAnswer, PushBody, PushChange, PushResult, ServerRecord } from "../types.js";
 import { comesToNothing, settle } from "./edits.js";
 import { equalContent } from "./json.js";
@@ -49,6 +50,7 @@ export async function book(tx: Tx, answer: PushAnswer): Promise<{ applied: numbe
   // Without a cursor there was no space. Unless this push made it, somebody else was first, with records that are
   // not here: then the copy begins with an initial sync.
   if (sentCursor !== null || (isBlank && answer.previous_head === 0)) copy.cursor = answer.cursor;
+  else copy.met = epochOf(answer.cursor);
   // The server took the cursor: its epoch is the present one, or shared so far.
   if (sentCursor !== null) copy.doubtful = [];
   copy.sending = copy.etag = null;

@@ -286,6 +286,7 @@ function freshCopy(space: string, collections: string[] | null): Copy {
     seq: 0,
     answers: 0,
     cursor: null,
+    met: null,
     whole: false,
     etag: null,
     count: 0,

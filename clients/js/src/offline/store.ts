@@ -49,6 +49,8 @@ export interface Copy {
   seq: number;
   answers: number;
   cursor: string | null;
+  /** The epoch of the space that a push met, while there was no cursor. */
+  met: string | null;
   whole: boolean;
   etag: string | null;
   count: number;

@@ -2,6 +2,7 @@
 
 import { backoff, sleep } from "../backoff.js";
 import type { StrandlineClient } from "../client.js";
+import { epochOf } from "../cursor.js";
 import { isTransient, ResyncRequired, StrandlineError } from "../errors.js";
 import { takePage } from "./pull.js";
 import { body, book, form, MOST_CHANGES, unform } from "./push.js";
@@ -152,7 +153,7 @@ export class Sync {
     const manifest = await this.#ask(copy, (call) => this.#client.manifest({ ...scope(copy), ...call }));
     // Of another epoch than the 410, or the copy? History broke between the two answers, and nobody has said yet how
     // much of it is shared: what is held will be asked about again.
-    const epoch = why?.epoch ?? copy.cursor?.split(".")[0];
+    const epoch = why?.epoch ?? (copy.cursor && epochOf(copy.cursor));
     if (!manifest || manifest.epoch !== epoch) return;
     await this.#apply(copy, (tx) => takeManifest(tx, manifest, why));
   }

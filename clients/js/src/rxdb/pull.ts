@@ -5,7 +5,8 @@ import type { Change, Page } from "../types.js";
 import type { Checkpoint } from "./index.js";
 import type { Doc } from "./records.js";
 import { holdsAnything, repair } from "./repair.js";
-import { epochOf, type Replica } from "./replica.js";
+import { epochOf } from "../cursor.js";
+import type { Replica } from "./replica.js";
 
 /** What RxDB expects of a pull. */
 export interface Batch<T> {

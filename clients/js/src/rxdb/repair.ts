@@ -13,7 +13,8 @@ import { ResyncRequired } from "../index.js";
 import type { Page } from "../types.js";
 import type { Batch } from "./pull.js";
 import type { Doc } from "./records.js";
-import { epochOf, type Replica } from "./replica.js";
+import { epochOf } from "../cursor.js";
+import type { Replica } from "./replica.js";
 
 /** Records a page of the comparison. */
 const PAGE = 1000;

@@ -106,8 +106,3 @@ export class Replica<T> {
     this.#replication().reSync();
   }
 }
-
-/** The history to which a cursor belongs: its epoch (PROTOCOL.md §1). */
-export function epochOf(cursor: string): string {
-  return cursor.slice(0, cursor.indexOf("."));
-}

@@ -3,7 +3,8 @@
 import { ResyncRequired, StrandlineError } from "../index.js";
 import type { PushAnswer, PushBody, PushChange, PushResult } from "../types.js";
 import type { Doc } from "./records.js";
-import { epochOf, type Replica } from "./replica.js";
+import { epochOf } from "../cursor.js";
+import type { Replica } from "./replica.js";
 
 /** An edit that is to be pushed. */
 export interface Edit<T> {

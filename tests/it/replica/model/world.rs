@@ -1,6 +1,6 @@
 //! Plays a scenario, and knows what must hold.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -18,13 +18,27 @@ struct World {
     number: u64,
     /// Where each number was seen at the server, in the history that goes on: it may be there once.
     seen: HashMap<(Spot, u64), u64>,
+    /// Who ever edited a record: a device, or the stranger.
+    writers: HashMap<Spot, HashSet<usize>>,
+    /// Whether the server was ever put back.
+    restored: bool,
 }
+
+/// Who writes at the server, beside the devices.
+const STRANGER: usize = DEVICES;
 
 /// Whether every promise is kept.
 pub fn play(steps: &[Step]) -> Result<(), String> {
     let server = Server::new();
     let devices = (0..DEVICES).map(|who| Device::new(server.line(), who == 1)).collect();
-    let mut world = World { server: Arc::new(Mutex::new(server)), devices, number: 0, seen: HashMap::new() };
+    let mut world = World {
+        server: Arc::new(Mutex::new(server)),
+        devices,
+        number: 0,
+        seen: HashMap::new(),
+        writers: HashMap::new(),
+        restored: false,
+    };
     for (at, step) in steps.iter().enumerate() {
         world.take(*step).and_then(|()| world.look(*step)).map_err(|why| format!("at {at}: {why}"))?;
     }
@@ -52,6 +66,7 @@ impl World {
             Step::Edit { who, spot, delete } => {
                 let number = self.next(delete);
                 if self.devices[who].may_edit(spot) {
+                    self.wrote(who, spot);
                     self.devices[who].edit(spot, number);
                 }
             }
@@ -63,6 +78,7 @@ impl World {
                     // Before or after: what was taken before the break may come to be again.
                     self.devices[who].taken();
                     self.seen.clear();
+                    self.restored = true;
                 }
                 match synced {
                     Ok(()) => self.compare(who)?,
@@ -86,17 +102,23 @@ impl World {
             },
             Step::Foreign { spot, delete } => {
                 let number = self.next(delete);
+                self.wrote(STRANGER, spot);
                 write(&self.server(), spot, number);
             }
             Step::Purge => self.server().purge(),
             Step::BackUp => self.server().back_up(),
             Step::Restore { backup } => {
                 if self.server().restore(backup) {
+                    self.restored = true;
                     self.seen.clear();
                 }
             }
         }
         Ok(())
+    }
+
+    fn wrote(&mut self, who: usize, spot: Spot) {
+        self.writers.entry(spot).or_default().insert(who);
     }
 
     fn server(&self) -> MutexGuard<'_, Server> {
@@ -110,10 +132,12 @@ impl World {
             Event::Edit { spot, .. } if !self.devices[who].may_edit(spot) => return None,
             Event::Edit { spot, delete } => {
                 let number = self.next(delete);
+                self.wrote(who, spot);
                 self.devices[who].edit_at(spot, number)
             }
             Event::Foreign { spot, delete } => {
                 let number = self.next(delete);
+                self.wrote(STRANGER, spot);
                 Box::new(move || write(&server.lock().unwrap(), spot, number))
             }
             Event::Purge => Box::new(move || server.lock().unwrap().purge()),
@@ -152,11 +176,22 @@ impl World {
         Ok(())
     }
 
-    /// Nothing that its user did is lost.
+    /// Nothing that its user did is lost; and nothing is a conflict where nobody else ever wrote.
     fn look_at(&self, who: usize) -> Result<(), String> {
         let device = &self.devices[who];
         let lost = device.lost();
-        if lost.is_empty() { Ok(()) } else { Err(format!("device {who} has lost {lost:?}: {}", device.state())) }
+        if !lost.is_empty() {
+            return Err(format!("device {who} has lost {lost:?}: {}", device.state()));
+        }
+        let state = device.state();
+        let mut listed = state["conflicts"].as_array().unwrap().iter().map(spot_of);
+        let alone = |spot: &Spot| self.writers.get(spot).is_none_or(|writers| writers.iter().all(|it| *it == who));
+        match listed.find(alone) {
+            Some(spot) if !self.restored => {
+                Err(format!("device {who} has a conflict in {spot:?} with nobody: {state}"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What a device holds is what the server has.
