@@ -47,6 +47,8 @@ pub struct Replica {
     pub cursor: Option<String>,
     /// The head at which it was last whole and had checked itself.
     pub whole_at: Option<u64>,
+    /// What was asked and answered since it was whole, for whoever has to find out why it is not.
+    story: Vec<String>,
 }
 
 /// A live feed.
@@ -54,7 +56,7 @@ pub struct Feed(Pieces);
 
 impl Replica {
     pub fn new(link: Link, scope: Option<&'static str>) -> Self {
-        Self { link, scope, records: BTreeMap::new(), cursor: None, whole_at: None }
+        Self { link, scope, records: BTreeMap::new(), cursor: None, whole_at: None, story: Vec::new() }
     }
 
     /// Holds nothing, as on its first day.
@@ -82,8 +84,18 @@ impl Replica {
     pub async fn pull_page(&mut self, limit: usize) -> Result<bool, Trouble> {
         let query = self.query(&[format!("limit={limit}")]);
         let page = self.link.get(&format!("/changes{query}")).await?.ready()?.expect(200);
-        assert!(page["changes"].as_array().unwrap().len() <= limit, "a page keeps to its limit");
-        Ok(self.apply_page(&page))
+        let changes = page["changes"].as_array().unwrap();
+        assert!(changes.len() <= limit, "a page keeps to its limit");
+        let revs: Vec<&Value> = changes.iter().map(|change| &change["rev"]).collect();
+        self.story.push(format!("{query}: {revs:?}, cursor {}, head {}", page["cursor"], page["head"]));
+        let whole = self.apply_page(&page);
+        if whole && !self.is_as_told(&page) {
+            self.explain().await?;
+        }
+        if whole {
+            self.check(&page);
+        }
+        Ok(whole)
     }
 
     /// Pulls one stream of lines. Whether it led to the end: the head may have moved on meanwhile.
@@ -124,7 +136,9 @@ impl Replica {
                 return Err(Trouble::Resync(data));
             }
             assert_eq!(field("id: "), data["cursor"].as_str());
-            self.apply_page(&data);
+            if self.apply_page(&data) {
+                self.check(&data);
+            }
             return Ok(true);
         }
         Ok(false)
@@ -135,11 +149,7 @@ impl Replica {
             self.apply(change);
         }
         self.cursor = page["cursor"].as_str().map(str::to_owned);
-        let whole = page["has_more"] == false;
-        if whole {
-            self.check(page);
-        }
-        whole
+        page["has_more"] == false
     }
 
     fn apply(&mut self, change: &Value) {
@@ -158,11 +168,25 @@ impl Replica {
 
     /// The replica invariant (§1), by count and checksum.
     fn check(&mut self, told: &Value) {
-        let checksum = self.records.values().fold(0, |sum, record| sum ^ mix(record.rev));
-        let own = (self.records.len() as u64, format!("{checksum:016x}"));
-        let theirs = (told["count"].as_u64().unwrap(), told["checksum"].as_str().unwrap().to_owned());
-        assert_eq!(own, theirs, "the replica is not what it should be at {}", told["cursor"]);
+        assert!(self.is_as_told(told), "the replica is not what it should be: {told}");
         self.whole_at = told["head"].as_u64();
+        self.story.clear();
+    }
+
+    fn is_as_told(&self, told: &Value) -> bool {
+        let checksum = self.records.values().fold(0, |sum, record| sum ^ mix(record.rev));
+        told["count"] == self.records.len() && told["checksum"] == format!("{checksum:016x}")
+    }
+
+    /// Fails with all that can be said of a replica that is not what it should be.
+    async fn explain(&mut self) -> Result<(), Trouble> {
+        let manifest = self.link.get(&format!("/manifest{}", self.query(&[]))).await?.ready()?.expect(200);
+        let theirs = revisions(&manifest["runs"]);
+        let ours: BTreeSet<u64> = self.records.values().map(|record| record.rev).collect();
+        let (missing, extra): (Vec<_>, Vec<_>) =
+            (theirs.difference(&ours).collect(), ours.difference(&theirs).collect());
+        let (cursor, count, story) = (&manifest["cursor"], &manifest["count"], self.story.join("\n  "));
+        panic!("not what it should be; of {count} at {cursor} missing {missing:?}, too many {extra:?}:\n  {story}");
     }
 
     /// The repair procedure (§6) after a 410.
@@ -177,6 +201,8 @@ impl Replica {
         let manifest = self.link.get(&format!("/manifest{}", self.query(&[]))).await?.ready()?.expect(200);
         self.cursor = Some(manifest["cursor"].as_str().unwrap().to_owned());
         let theirs = revisions(&manifest["runs"]);
+        let (cursor, head, count) = (&manifest["cursor"], &manifest["head"], &manifest["count"]);
+        self.story.push(format!("{problem}; manifest {cursor} at {head} of {count}"));
         // 3.
         self.records.retain(|_, record| theirs.contains(&record.rev));
         // 4.
@@ -204,6 +230,8 @@ impl Replica {
         body["limit"] = limit.into();
         loop {
             let page = self.link.post("/fetch", &body).await?.ready()?.expect(200);
+            let fetched = page["changes"].as_array().unwrap().len();
+            self.story.push(format!("fetch from {}: {fetched}, next {}", body["from"], page["next"]));
             for change in page["changes"].as_array().unwrap() {
                 self.apply(change);
             }
