@@ -44,7 +44,8 @@ use crate::domain::push::{PushRequest, Pushed};
 use crate::domain::record::{RecordWrite, Written};
 use crate::domain::repair::{FetchRequest, Fetched, Manifest, ManifestRequest};
 use crate::domain::{
-    Change, Clock, CollectionName, Collections, RecordId, RetentionPolicy, SpaceName, SpaceState, Timestamp,
+    Change, Clock, CollectionName, Collections, Cursor, Progress, RecordId, RetentionPolicy, Since, SpaceName,
+    SpaceState, Timestamp,
 };
 use crate::feed::Feed;
 use crate::store::{
@@ -228,6 +229,11 @@ impl PostgresStore {
     }
 }
 
+/// Whether a client has taken part of what it is to have, so that no answer may be older than what it took.
+fn is_under_way(since: Since) -> bool {
+    matches!(since, Since::Cursor(Cursor { progress: Progress::Delta | Progress::Initial { .. }, .. }))
+}
+
 /// Whether a standby's answer is as good as the primary's: a page of the same history, after which the client goes on at
 /// once, or which ends no earlier than the primary's head was.
 fn caught_up(pulled: &Pulled, standby: &Known, primary: &Known) -> bool {
@@ -295,7 +301,9 @@ impl Store for PostgresStore {
             let tally = state.tally(request.collections.as_ref());
             (View { state, tally: &tally, scope, now }).without_rows(&request)
         };
-        let mut known = self.states.fresh(&request.space);
+        // Who is under way may hold what was read after a commit that this node has not heard of yet: fetched, or on a page
+        // before this one. A state from before it would say that nothing is left to come, and count what is gone.
+        let mut known = if is_under_way(request.since) { None } else { self.states.fresh(&request.space) };
         // Nothing new, or nothing known: the space's own row says so, and no record is read. Bad news may be old news:
         // the client may have heard of a commit by another node before this one has.
         match known.as_deref().and_then(without_rows) {

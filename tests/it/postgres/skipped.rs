@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
+use strandline::domain::repair::{FetchRequest, ManifestRequest};
+use strandline::domain::{Change, Rev, SpaceName};
 use strandline::store::{RemoteOptions, Store};
 use tokio::time::timeout;
 use tokio_postgres::Client;
@@ -175,6 +177,47 @@ async fn a_writer_that_stands_still_at_any_step_hides_nothing_from_who_passes_it
         // The own push has told everybody; before that a store may answer as it was for three seconds.
         readers.meet(head, turn).await;
     }
+}
+
+/// A node that has not heard of a commit yet answers nobody from before it who has already met it: what `fetch` left out
+/// because it was edited meanwhile must come with the pull that follows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repair_does_not_end_before_what_it_has_met() {
+    let Some(database) = Database::empty() else { return };
+    let store = open(database.url(), RemoteOptions::default()).await;
+    let changes = ["edited", "gone-0", "stays"].map(|id| put("todos", id, "{}")).into();
+    push(&*store, SPACE, changes).await.unwrap();
+    let name = || SpaceName::new(SPACE).unwrap();
+    let mut stranger = Stranger::new(&database).await;
+    // The state is remembered now, and nobody tells this store of the stranger's commit.
+    let mut whole = Mirror::default();
+    whole.pull(&*store, 10).await.unwrap();
+    whole.pull(&*store, 10).await.unwrap();
+    let asked = ManifestRequest { space: name(), collections: None, from: None, to: None };
+    let manifest = store.manifest(asked).await.unwrap();
+    stranger.lock().await;
+    for which in 0..3 {
+        stranger.write(which, 0).await;
+    }
+    stranger.run("COMMIT").await;
+    let asked = FetchRequest {
+        space: name(),
+        runs: manifest.runs,
+        collections: None,
+        from: Rev::ZERO,
+        limit: 10,
+        max_bytes: usize::MAX,
+    };
+    let fetched = store.fetch(asked).await.unwrap();
+    assert_eq!(fetched.changes.len(), 1, "two of the three are not what they were");
+    let held = |change: &Change| ((change.collection.to_string(), change.id.to_string()), change.rev.get());
+    let mut repaired = Mirror {
+        revs: fetched.changes.iter().map(held).collect(),
+        cursor: manifest.cursor.unwrap().to_string(),
+        whole_at: 0,
+    };
+    repaired.pull(&*store, 10).await.unwrap();
+    assert_eq!(repaired.whole_at, 6);
 }
 
 /// Pulls without pause until all is written; how often it was whole. What is answered from memory awaits nothing, so that
