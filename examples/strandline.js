@@ -909,8 +909,9 @@ async function book(tx, answer) {
   await learn(tx, judged.flatMap(({ change, result }) => learned(change, result) ?? []));
   let conflicts = 0;
   for (const { change, result } of judged) conflicts += await conclude(tx, change, result);
-  if (sentCursor !== null || isBlank && answer.previous_head === 0) copy.cursor = answer.cursor;
-  else copy.met = epochOf(answer.cursor);
+  const cursor = answer.cursor;
+  if (sentCursor !== null || isBlank && answer.previous_head === 0) copy.cursor = cursor;
+  else copy.met = cursor && epochOf(cursor);
   if (sentCursor !== null) copy.doubtful = [];
   copy.sending = copy.etag = null;
   return { applied: changes.length - conflicts, conflicts };

@@ -69,7 +69,8 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     };
     let store = tokio::select! {
         opened = store::open(&args.database, options) => opened?,
-        () = &mut shutdown => return Ok(()),
+        // The thread that waits for the database cannot be told to stop, and must not go on in a runtime that is going.
+        () = &mut shutdown => std::process::exit(0),
     };
     for listener in &listeners {
         announce(format_args!("listening on http://{}", listener.local_addr()?));

@@ -302,9 +302,9 @@ pub(super) fn answer(
     diesel::delete(sending::table).execute(connection)?;
     // Without a cursor the answer's is the new head, of all collections: right only for who knows all there was before.
     if state.sending_cursor.is_some() || (answer.previous_head == Rev::ZERO && blank && !scoped) {
-        state.cursor = Some(answer.cursor.clone());
+        state.cursor.clone_from(&answer.cursor);
     } else {
-        state.met = epoch_of(&answer.cursor).map(str::to_owned);
+        state.met = answer.cursor.as_deref().and_then(epoch_of).map(str::to_owned);
     }
     if state.sending_cursor.is_some() {
         // Its epoch is the present one, or at least shared so far.

@@ -140,7 +140,7 @@ struct WireAnswer<'a> {
     #[serde(borrow)]
     results: Vec<WireResult<'a>>,
     previous_head: u64,
-    cursor: String,
+    cursor: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -158,7 +158,8 @@ struct WireResult<'a> {
 pub(super) struct Answer {
     pub results: Vec<Outcome>,
     pub previous_head: Rev,
-    pub cursor: String,
+    /// `None` where there is no space, and nothing was applied that would have made it.
+    pub cursor: Option<String>,
 }
 
 /// What became of one change.
