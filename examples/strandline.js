@@ -909,7 +909,7 @@ async function book(tx, answer) {
   await learn(tx, judged.flatMap(({ change, result }) => learned(change, result) ?? []));
   let conflicts = 0;
   for (const { change, result } of judged) conflicts += await conclude(tx, change, result);
-  const cursor = answer.cursor;
+  const { cursor } = answer;
   if (sentCursor !== null || isBlank && answer.previous_head === 0) copy.cursor = cursor;
   else copy.met = cursor && epochOf(cursor);
   if (sentCursor !== null) copy.doubtful = [];

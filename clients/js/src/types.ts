@@ -128,7 +128,8 @@ export interface PushAnswer {
   results: PushResult[];
   previous_head: number;
   head: number;
-  cursor: string;
+  /** Null where there is no space, and nothing was applied that would have made it. */
+  cursor: string | null;
   duplicate: boolean;
 }
 

@@ -49,8 +49,7 @@ export async function book(tx: Tx, answer: PushAnswer): Promise<{ applied: numbe
   for (const { change, result } of judged) conflicts += await conclude(tx, change, result);
   // Without a cursor there was no space. Unless this push made it, somebody else was first, with records that are
   // not here: then the copy begins with an initial sync.
-  // Null where there is no space, and nothing was applied that would have made it.
-  const cursor = answer.cursor as string | null;
+  const { cursor } = answer;
   if (sentCursor !== null || (isBlank && answer.previous_head === 0)) copy.cursor = cursor;
   else copy.met = cursor && epochOf(cursor);
   // The server took the cursor: its epoch is the present one, or shared so far.

@@ -113,7 +113,7 @@ export class Sender<T> {
     await this.#book(pending, answer);
     replica.setup.onPushed();
     // Without a cursor in the push, the answer's is not one that this replica has earned.
-    if (pending.cursor === undefined) return answer;
+    if (pending.cursor === undefined || answer.cursor === null) return answer;
     if (epochOf(pending.cursor) !== epochOf(answer.cursor)) replica.breakHistory();
     else replica.cursor = answer.cursor;
     return answer;
@@ -129,7 +129,7 @@ export class Sender<T> {
     const spent: Record<string, "new" | "again"> = {};
     // A deletion is booked with its body: without it RxDB would take it for another state than the one that is stored.
     const bodies = await books.local(pending.changes.filter((change) => change.deleted).map(({ id }) => id));
-    bases.enter(epochOf(answer.cursor));
+    if (answer.cursor !== null) bases.enter(epochOf(answer.cursor));
     answer.results.forEach((result, at) => {
       const { id, base_rev, deleted = false, data } = pending.changes[at]!;
       const body = bodies.get(id);
