@@ -97,8 +97,9 @@ async fn left_behind(database: &Database) -> Client {
 }
 
 async fn until_it_waits(database: &Database) {
-    const WAITING: &str =
-        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'ALTER TABLE spaces%' AND wait_event_type = 'Lock'";
+    // Of this database alone: other tests of the cluster wait for such a lock too.
+    const WAITING: &str = "SELECT count(*) FROM pg_stat_activity
+         WHERE datname = current_database() AND query LIKE 'ALTER TABLE spaces%' AND wait_event_type = 'Lock'";
     let admin = database.admin();
     until("the migration waits for the table", async || admin.ask::<i64>(WAITING) > 0).await;
 }

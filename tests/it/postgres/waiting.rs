@@ -126,7 +126,8 @@ async fn a_large_push_holds_up_no_small_ones_elsewhere() {
         begun.elapsed()
     });
     until("the large push is carried out", async || {
-        let sql = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'INSERT INTO records%' AND state = 'active'";
+        let sql = "SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND query LIKE 'INSERT INTO records%' AND state = 'active'";
         large.is_finished() || database.admin().ask::<i64>(sql) > 0
     })
     .await;
