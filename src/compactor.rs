@@ -6,19 +6,47 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::domain::{Clock, Retention, SpaceName, Timestamp};
+use crate::domain::purge::{self, Explanation, PurgeRule};
+use crate::domain::{Clock, Retention, Rev, SpaceName};
 use crate::feed::Feed;
-use crate::store::{Purged, Store, StoreError};
+use crate::store::{Costs, Purged, Store, StoreError};
 
 /// Tombstones a step. A step of this size holds the writer for a few milliseconds.
 const STEP_ROWS: usize = 250;
 /// The compactor rests this many times as long as its last step took, so that it uses a part of the writer only.
 const REST: u32 = 3;
+/// How long bounds are used before they are looked for anew: a client may have been seen meanwhile.
+const BOUNDS_LAST: Duration = Duration::from_secs(1);
 /// Spaces looked at in one query.
 const SPACES_PAGE: usize = 1_000;
 
-/// Purges the tombstones of `space` that are older than `older_than`, or than its own retention where that is `None`;
-/// with `dry_run` only says what that would do.
+/// What to purge.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Order {
+    /// Tombstones older than this; `None` for the space's own retention.
+    pub older_than: Option<Retention>,
+    /// Also those that are held for clients.
+    pub force: bool,
+    /// Only say what that would do.
+    pub dry_run: bool,
+}
+
+/// What a purge did, or would do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compacted {
+    /// Tombstones.
+    pub tombstones: u64,
+    /// Bytes of their ids.
+    pub bytes: u64,
+    /// The space's horizon before.
+    pub horizon_before: Rev,
+    /// The space's horizon after.
+    pub horizon: Rev,
+    /// Known clients that are behind after it.
+    pub clients_behind: u64,
+}
+
+/// Purges tombstones of `space` now, or says what that would do.
 ///
 /// # Errors
 /// Those of the store. Steps that were done stay done: purging again goes on from there.
@@ -26,42 +54,83 @@ pub async fn compact(
     store: &dyn Store,
     clock: &dyn Clock,
     space: &SpaceName,
-    older_than: Option<Retention>,
-    dry_run: bool,
-) -> Result<Purged, StoreError> {
+    order: Order,
+) -> Result<Compacted, StoreError> {
     let state = store.space(space).await?;
-    let now = clock.now().max(state.modified_at);
-    let Some(cut) = older_than.unwrap_or(state.policy.retention).cut(now) else {
-        let horizon = state.tally(None).horizon;
-        return Ok(Purged { horizon_before: horizon, horizon, ..Purged::default() });
-    };
-    if dry_run { store.purge_preview(space.clone(), cut).await } else { purge(store, space, cut).await }
+    let rule = PurgeRule::of(state.policy, order.older_than, order.force, clock.now().max(state.modified_at));
+    if order.dry_run {
+        let forecast = store.forecast(space.clone(), vec![rule], Costs::LeftOut).await?.pop().unwrap_or_default();
+        return Ok(Compacted {
+            tombstones: forecast.tombstones,
+            bytes: forecast.bytes,
+            horizon_before: state.tally(None).horizon,
+            horizon: forecast.horizon,
+            clients_behind: forecast.behind.len() as u64,
+        });
+    }
+    let purged = purge(store, space, rule).await?;
+    let clients = store.clients(space.clone(), None, usize::MAX).await?;
+    let state = store.space(space).await?;
+    Ok(Compacted {
+        tombstones: purged.tombstones,
+        bytes: purged.bytes,
+        horizon_before: purged.horizon_before,
+        horizon: purged.horizon,
+        clients_behind: purge::behind(&state, &clients) as u64,
+    })
 }
 
-/// Purges everything of `space` up to `cut`, step by step.
-async fn purge(store: &dyn Store, space: &SpaceName, cut: Timestamp) -> Result<Purged, StoreError> {
+/// Says what holds the horizon of `space` where it is.
+///
+/// # Errors
+/// Those of the store.
+pub async fn explain(store: &dyn Store, clock: &dyn Clock, space: &SpaceName) -> Result<Explanation, StoreError> {
+    let state = store.space(space).await?;
+    let rule = PurgeRule::of(state.policy, None, false, clock.now().max(state.modified_at));
+    let purgeable = store.forecast(space.clone(), vec![rule], Costs::LeftOut).await?;
+    let purgeable = purgeable.first().map_or(0, |forecast| forecast.tombstones);
+    let unheld = store.purge_bounds(space.clone(), PurgeRule { hold: None, ..rule }).await?;
+    let oldest = store.oldest_tombstone(space.clone()).await?;
+    let clients = store.clients(space.clone(), None, usize::MAX).await?;
+    Ok(Explanation::new(&state, &rule, &unheld, purgeable, oldest, &clients))
+}
+
+/// Purges everything of `space` that `rule` lets go, step by step.
+async fn purge(store: &dyn Store, space: &SpaceName, rule: PurgeRule) -> Result<Purged, StoreError> {
     let mut total: Option<Purged> = None;
     loop {
-        let begun = Instant::now();
-        let step = store.purge_step(space.clone(), cut, STEP_ROWS).await?;
-        let first = total.get_or_insert(Purged { tombstones: 0, bytes: 0, ..step });
-        *first = Purged {
-            tombstones: first.tombstones + step.tombstones,
-            bytes: first.bytes + step.bytes,
-            horizon_before: first.horizon_before,
-            horizon: step.horizon,
-            more: step.more,
-        };
-        if !step.more {
-            return Ok(*first);
+        let (bounds, found) = (store.purge_bounds(space.clone(), rule).await?, Instant::now());
+        loop {
+            let begun = Instant::now();
+            let step = store.purge_step(space.clone(), &bounds, STEP_ROWS).await?;
+            let first = total.get_or_insert(Purged { tombstones: 0, bytes: 0, ..step });
+            *first = Purged {
+                tombstones: first.tombstones + step.tombstones,
+                bytes: first.bytes + step.bytes,
+                horizon_before: first.horizon_before,
+                horizon: step.horizon,
+                more: step.more,
+            };
+            if !step.more {
+                return Ok(*first);
+            }
+            tokio::time::sleep(begun.elapsed() * REST).await;
+            if found.elapsed() > BOUNDS_LAST {
+                break;
+            }
         }
-        tokio::time::sleep(begun.elapsed() * REST).await;
     }
 }
 
-/// The background worker: every `interval`, until the feed is closed, purges every space by its own retention and
-/// removes what deleted spaces left behind.
-pub async fn run(store: Arc<dyn Store>, clock: Arc<dyn Clock>, feed: Feed, interval: Duration) {
+/// The background worker: every `interval`, until the feed is closed, purges every space by its own policy, forgets clients
+/// that were not seen for `client_expiry`, and removes what deleted spaces left behind.
+pub async fn run(
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    feed: Feed,
+    interval: Duration,
+    client_expiry: Retention,
+) {
     loop {
         tokio::select! {
             () = feed.closed() => return,
@@ -69,7 +138,7 @@ pub async fn run(store: Arc<dyn Store>, clock: Arc<dyn Clock>, feed: Feed, inter
         }
         tokio::select! {
             () = feed.closed() => return,
-            done = round(&*store, &*clock) => if let Err(error) = done {
+            done = round(&*store, &*clock, client_expiry) => if let Err(error) = done {
                 // The next round tries again; what this one did is done.
                 log::warn!("compaction stopped short: {error}");
             },
@@ -77,7 +146,7 @@ pub async fn run(store: Arc<dyn Store>, clock: Arc<dyn Clock>, feed: Feed, inter
     }
 }
 
-async fn round(store: &dyn Store, clock: &dyn Clock) -> Result<(), StoreError> {
+async fn round(store: &dyn Store, clock: &dyn Clock, client_expiry: Retention) -> Result<(), StoreError> {
     if !store.may_compact().await? {
         return Ok(());
     }
@@ -85,11 +154,22 @@ async fn round(store: &dyn Store, clock: &dyn Clock) -> Result<(), StoreError> {
     loop {
         let spaces = store.spaces(after.take(), SPACES_PAGE).await?;
         for state in &spaces {
-            let Some(cut) = state.policy.retention.cut(clock.now().max(state.modified_at)) else { continue };
-            if state.tally(None).tombstones == 0 {
+            let rule = PurgeRule::of(state.policy, None, false, clock.now().max(state.modified_at));
+            let tombstones = state.tally(None).tombstones;
+            if tombstones == 0 {
                 continue;
             }
-            match purge(store, &state.name, cut).await {
+            // One look: mostly there is nothing to do.
+            if rule.keep.is_none_or(|keep| tombstones <= keep) {
+                let oldest = match store.oldest_tombstone(state.name.clone()).await {
+                    Err(StoreError::NoSpace(_)) => None,
+                    oldest => oldest?,
+                };
+                if oldest.zip(rule.cut).is_none_or(|(oldest, cut)| oldest > cut) {
+                    continue;
+                }
+            }
+            match purge(store, &state.name, rule).await {
                 Ok(purged) if purged.tombstones > 0 => {
                     log::info!("{}: purged {} tombstones, horizon {}", state.name, purged.tombstones, purged.horizon);
                 }
@@ -103,11 +183,36 @@ async fn round(store: &dyn Store, clock: &dyn Clock) -> Result<(), StoreError> {
             _ => break,
         }
     }
+    let expired = client_expiry.cut(clock.now());
     loop {
         let begun = Instant::now();
-        if store.sweep_step(STEP_ROWS).await? == 0 {
+        let forgotten = match expired {
+            Some(before) => store.expire_clients(before, STEP_ROWS).await?,
+            None => 0,
+        };
+        if forgotten + store.sweep_step(STEP_ROWS).await? == 0 {
             return Ok(());
         }
         tokio::time::sleep(begun.elapsed() * REST).await;
+    }
+}
+
+/// How long samples are kept.
+const SAMPLES_KEPT: Duration = Duration::from_secs(48 * 3600);
+
+/// Keeps a sample of every space that changed, every `interval`, until the feed is closed.
+pub async fn sample(store: Arc<dyn Store>, clock: Arc<dyn Clock>, feed: Feed, interval: Duration) {
+    loop {
+        tokio::select! {
+            () = feed.closed() => return,
+            () = tokio::time::sleep(interval) => {}
+        }
+        let now = clock.now();
+        let taken = async {
+            if store.may_compact().await? { store.take_samples(now, now.minus(SAMPLES_KEPT)).await } else { Ok(()) }
+        };
+        if let Err(error) = taken.await {
+            log::warn!("no samples were taken: {error}");
+        }
     }
 }

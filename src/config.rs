@@ -44,6 +44,14 @@ pub struct ServeArgs {
     #[arg(long, env = "STRANDLINE_COMPACT_INTERVAL", value_name = "DURATION", default_value = "60s", value_parser = interval)]
     pub compact_interval: Duration,
 
+    /// How often a sample of each space is kept, from which the page draws its history.
+    #[arg(long, env = "STRANDLINE_SAMPLE_INTERVAL", value_name = "DURATION", default_value = "5m", value_parser = interval)]
+    pub sample_interval: Duration,
+
+    /// How long the server knows of a client that it does not see any more, or `forever`.
+    #[arg(long, env = "STRANDLINE_CLIENT_EXPIRY", value_name = "DURATION", default_value = "180d")]
+    pub client_expiry: Retention,
+
     /// An origin whose browser clients may use the API, such as `https://app.example.org`, or `*`; several with commas.
     #[arg(long, env = "STRANDLINE_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', value_parser = origin)]
     pub cors_origin: Vec<String>,

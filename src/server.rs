@@ -16,9 +16,11 @@ use actix_web::{App, web};
 use tokio::net::TcpStream;
 
 use crate::compactor;
-use crate::domain::Clock;
+use crate::domain::retention::Unit;
+use crate::domain::{Clock, Retention};
 use crate::feed::Feed;
 use crate::http::{self, Api, Edge, Finish, HEAD_SECONDS, Limits};
+use crate::registry::{self, Registry};
 use crate::store::Store;
 
 /// An idle connection is kept this long: longer than the usual interval of a client that polls each minute.
@@ -40,6 +42,10 @@ pub struct Config {
     pub workers: Option<usize>,
     /// How often old tombstones are purged.
     pub compact_interval: Duration,
+    /// How often a sample of each space is kept.
+    pub sample_interval: Duration,
+    /// How long a client that is not seen is known.
+    pub client_expiry: Retention,
     /// Whether the example page is served.
     pub example: bool,
 }
@@ -51,6 +57,8 @@ impl Default for Config {
             cors_origins: Vec::new(),
             workers: None,
             compact_interval: Duration::from_secs(60),
+            sample_interval: Duration::from_secs(300),
+            client_expiry: Retention::For { count: 180, unit: Unit::Day },
             example: false,
         }
     }
@@ -69,13 +77,21 @@ pub async fn run(
     clock: Arc<dyn Clock>,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let api = Api::new(Arc::clone(&store), feed.clone(), Arc::clone(&clock), config.limits, config.example);
+    let registry = Arc::new(Registry::default());
+    let noted = Arc::clone(&registry);
+    let api = Api::new(Arc::clone(&store), feed.clone(), Arc::clone(&clock), noted, config.limits, config.example);
     let api = web::Data::new(api);
     let server = start(listeners, config.workers, &config.cors_origins, &api)?;
     let handle = server.handle();
     let serving = tokio::spawn(server);
-    let compacting = compactor::run(Arc::clone(&store), clock, feed.clone(), config.compact_interval);
-    let compacting = tokio::spawn(compacting);
+    let Config { compact_interval, sample_interval, client_expiry, .. } = config;
+    let compacting =
+        compactor::run(Arc::clone(&store), Arc::clone(&clock), feed.clone(), compact_interval, client_expiry);
+    let workers = [
+        tokio::spawn(compacting),
+        tokio::spawn(compactor::sample(Arc::clone(&store), clock, feed.clone(), sample_interval)),
+        tokio::spawn(registry::run(registry, Arc::clone(&store), feed.clone())),
+    ];
 
     shutdown.await;
     log::info!("shutting down");
@@ -83,7 +99,9 @@ pub async fn run(
     feed.close();
     handle.stop(true).await;
     let ended = serving.await.map_err(io::Error::other)?;
-    compacting.await.map_err(io::Error::other)?;
+    for worker in workers {
+        worker.await.map_err(io::Error::other)?;
+    }
     store.close().await;
     ended
 }

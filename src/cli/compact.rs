@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::CliError;
 use super::output::{bytes, print, table};
 use super::target::{MayCreate, SpaceChoice, Target, TargetArgs};
+use crate::compactor::{Compacted, Order};
 use crate::domain::{Retention, SpaceName};
-use crate::store::Purged;
 
 /// Purge old tombstones now
 ///
@@ -20,6 +20,9 @@ pub struct CompactArgs {
     /// Purge tombstones older than this, instead of the space's own retention
     #[arg(long, value_name = "DURATION")]
     older_than: Option<Retention>,
+    /// Also what is held for clients that still need it
+    #[arg(long)]
+    force: bool,
     /// Only say what a purge would do
     #[arg(long)]
     dry_run: bool,
@@ -30,26 +33,26 @@ pub struct CompactArgs {
 /// Runs the command.
 pub async fn run(args: CompactArgs, json: bool) -> Result<(), CliError> {
     let target = args.target.open(MayCreate::No).await?;
-    let done = compact(&*target, &args.spaces, args.older_than, args.dry_run).await;
+    let order = Order { older_than: args.older_than, force: args.force, dry_run: args.dry_run };
+    let done = compact(&*target, &args.spaces, order).await;
     target.close().await;
     let done = done?;
     let results: Vec<Value> = done.iter().map(|(name, purged)| to_json(name, purged)).collect();
     print(json, &json!({ "spaces": results, "dry_run": args.dry_run }), || {
         let purged = if args.dry_run { "WOULD PURGE" } else { "PURGED" };
         let rows: Vec<Vec<String>> = done.iter().map(|(name, purged)| row(name, purged)).collect();
-        table(&["SPACE", purged, "BYTES", "HORIZON BEFORE", "HORIZON"], &rows)
+        table(&["SPACE", purged, "BYTES", "HORIZON BEFORE", "HORIZON", "CLIENTS BEHIND"], &rows)
     })
 }
 
 async fn compact(
     target: &dyn Target,
     spaces: &SpaceChoice,
-    older_than: Option<Retention>,
-    dry_run: bool,
-) -> Result<Vec<(SpaceName, Purged)>, CliError> {
+    order: Order,
+) -> Result<Vec<(SpaceName, Compacted)>, CliError> {
     let mut done = Vec::new();
     for name in spaces.names(target).await? {
-        match target.compact(&name, older_than, dry_run).await {
+        match target.compact(&name, order).await {
             Ok(purged) => done.push((name, purged)),
             // Deleted since the list was read: nothing is left to purge.
             Err(CliError::NoSpace(_)) if spaces.all => {}
@@ -59,22 +62,24 @@ async fn compact(
     Ok(done)
 }
 
-fn row(name: &SpaceName, purged: &Purged) -> Vec<String> {
+fn row(name: &SpaceName, purged: &Compacted) -> Vec<String> {
     vec![
         name.to_string(),
         purged.tombstones.to_string(),
         bytes(purged.bytes),
         purged.horizon_before.to_string(),
         purged.horizon.to_string(),
+        purged.clients_behind.to_string(),
     ]
 }
 
-fn to_json(name: &SpaceName, purged: &Purged) -> Value {
+fn to_json(name: &SpaceName, purged: &Compacted) -> Value {
     json!({
         "space": name.as_str(),
         "purged": purged.tombstones,
         "bytes": purged.bytes,
         "horizon_before": purged.horizon_before.get(),
         "horizon": purged.horizon.get(),
+        "clients_behind": purged.clients_behind,
     })
 }

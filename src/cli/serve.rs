@@ -84,6 +84,8 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         cors_origins: args.cors_origin,
         workers: args.workers,
         compact_interval: args.compact_interval,
+        sample_interval: args.sample_interval,
+        client_expiry: args.client_expiry,
         example: args.example,
     };
     server::run(listeners, config, store, feed, clock, shutdown).await?;

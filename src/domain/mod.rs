@@ -5,12 +5,15 @@
 
 pub mod change;
 pub mod checksum;
+pub mod client;
 pub mod clock;
 pub mod cursor;
 pub mod epoch;
+pub mod forecast;
 pub mod json;
 pub mod names;
 pub mod pull;
+pub mod purge;
 pub mod push;
 pub mod record;
 pub mod repair;

@@ -126,6 +126,8 @@ pub struct RetentionPolicy {
     pub hold_for_clients: bool,
     /// The age at which a hold ends.
     pub max_retention: Retention,
+    /// Tombstones that are kept, at the most, whatever their age; `None` for no such bound.
+    pub max_tombstones: Option<u64>,
 }
 
 impl RetentionPolicy {
@@ -133,7 +135,7 @@ impl RetentionPolicy {
     #[must_use]
     pub fn of(retention: Retention) -> Self {
         let max_retention = Retention::For { count: 180, unit: Unit::Day };
-        Self { retention, hold_for_clients: false, max_retention }
+        Self { retention, hold_for_clients: false, max_retention, max_tombstones: None }
     }
 }
 

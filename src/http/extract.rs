@@ -116,6 +116,27 @@ impl FromRequest for OnRecord {
     }
 }
 
+/// A request on a known client of a space.
+#[derive(Clone, Debug)]
+pub struct OnClient {
+    /// The space; it need not exist.
+    pub space: SpaceName,
+    /// The client; it need not be known.
+    pub client: ClientName,
+}
+
+impl FromRequest for OnClient {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(InSpace::of(req).and_then(|InSpace { space, .. }| {
+            let client = ClientName::new(&segment(req, 5));
+            Ok(Self { space, client: client.map_err(|fault| Problem::name("the client's name", fault))? })
+        }))
+    }
+}
+
 /// A segment of the path as it came, decoded, by its place: a name in it. What is no UTF-8 then is no name either.
 fn segment(req: &HttpRequest, place: usize) -> Cow<'_, str> {
     percent_decode_str(req.uri().path().split('/').nth(place).unwrap_or_default()).decode_utf8_lossy()

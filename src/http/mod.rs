@@ -9,6 +9,7 @@ mod accept;
 mod answer;
 mod body;
 mod changes;
+mod clients;
 mod conditions;
 mod edge;
 mod example;
@@ -26,7 +27,9 @@ mod records;
 mod repair;
 mod retention;
 mod routes;
+mod sightings;
 mod spaces;
+mod stats;
 mod status;
 mod wire;
 
@@ -34,6 +37,7 @@ use std::sync::Arc;
 
 use crate::domain::Clock;
 use crate::feed::Feed;
+use crate::registry::Registry;
 use crate::store::Store;
 
 pub use edge::{Edge, HEAD_SECONDS};
@@ -50,12 +54,21 @@ pub struct Api {
     clock: Arc<dyn Clock>,
     limits: Limits,
     example: bool,
+    registry: Arc<Registry>,
     metrics: metrics::Metrics,
 }
 
 impl Api {
-    /// Over a store and the feed that it tells of commits; with the example page, or without.
-    pub fn new(store: Arc<dyn Store>, feed: Feed, clock: Arc<dyn Clock>, limits: Limits, example: bool) -> Self {
-        Self { store, feed, clock, limits, example, metrics: metrics::Metrics::default() }
+    /// Over a store, the feed that it tells of commits, and the registry in which clients are noted; with the example page,
+    /// or without.
+    pub fn new(
+        store: Arc<dyn Store>,
+        feed: Feed,
+        clock: Arc<dyn Clock>,
+        registry: Arc<Registry>,
+        limits: Limits,
+        example: bool,
+    ) -> Self {
+        Self { store, feed, clock, limits, example, registry, metrics: metrics::Metrics::default() }
     }
 }

@@ -9,7 +9,7 @@ use utoipa::OpenApi;
 
 use super::problem::Problem;
 use super::wire::schema;
-use super::{answer, changes, home, push, query, records, repair, retention, spaces, status};
+use super::{answer, changes, clients, home, push, query, records, repair, retention, spaces, stats, status};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -25,7 +25,8 @@ use super::{answer, changes, home, push, query, records, repair, retention, spac
         records::read, records::replace, records::merge, records::delete, records::list, records::create,
         repair::manifest, repair::fetch,
         spaces::read, spaces::configure, spaces::delete, spaces::list,
-        retention::read, retention::configure, retention::compact,
+        retention::read, retention::configure, retention::compact, retention::plan, retention::state,
+        clients::list, clients::forget, stats::read,
         status::alive, status::ready, status::metrics, home::page, serve,
     ),
     // Shared by many routes, where the macros do not look for it.

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::extract::{InSpace, TakesJson};
 use super::problem::{Code, Problem};
 use super::wire::{push_answer, push_body, schema};
-use super::{Api, answer, body, query};
+use super::{Api, answer, body, query, sightings};
 use crate::domain::push::{PushAnswer, PushRequest, Pushed};
 
 /// Apply a client's edits; the server wins every conflict.
@@ -31,12 +31,15 @@ pub async fn push(
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     query::none(req.query_string())?;
-    let (limits, space, client) = (api.limits, at.space.clone(), at.caller.client);
+    let (limits, space, client) = (api.limits, at.space.clone(), at.caller.client.clone());
     let request =
         body::read_json(&req, payload, limits.push_bytes, move |text| push_body::parse(text, space, client, &limits));
     let request = request.await?;
-    let (subjects, collections) = (subjects(&request), request.collections.clone());
+    let (subjects, collections, cursor) = (subjects(&request), request.collections.clone(), request.cursor);
     let pushed = api.store.push(request).await?;
+    if let Some(cursor) = cursor {
+        sightings::pushed(&api, &req, &at, cursor, collections.as_ref(), &pushed);
+    }
     api.metrics.count_push(&pushed);
     match pushed {
         Pushed::Done(done) => Ok(answer::json(StatusCode::OK).body(push_answer::to_json(&done, &subjects))),

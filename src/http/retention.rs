@@ -5,11 +5,15 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::extract::{InSpace, TakesJson};
 use super::problem::Problem;
+use super::wire::retention::{
+    CompactOrder, Compaction, Pin, Plan, PlannedPurge, RetentionRule, RetentionSettings, RetentionState,
+};
 use super::wire::schema;
-use super::wire::space::{CompactOrder, Compaction, RetentionRule, RetentionSettings};
 use super::{Api, answer, body, query};
-use crate::compactor;
-use crate::store::PolicyChange;
+use crate::compactor::{self, Order};
+use crate::domain::Retention;
+use crate::domain::purge::PurgeRule;
+use crate::store::{Costs, PolicyChange};
 
 /// A space's rule for its tombstones.
 #[utoipa::path(
@@ -45,17 +49,13 @@ pub async fn configure(
 ) -> Result<HttpResponse, Problem> {
     query::none(req.query_string())?;
     let settings: RetentionSettings = body::read_json(&req, payload, api.limits.push_bytes, body::required).await?;
-    if settings.hold_for_clients == Some(true) {
-        return Err(Problem::invalid(
-            "holding tombstones for clients needs the client registry, which this version does not have",
-        ));
-    }
     // Configuring makes a space that is not there; only a PUT on the space itself is meant to.
     api.store.space(&at.space).await?;
     let change = PolicyChange {
         retention: settings.retention,
         hold_for_clients: settings.hold_for_clients,
         max_retention: settings.max_retention,
+        max_tombstones: settings.max_tombstones,
     };
     let (state, _) = api.store.configure(at.space, change).await?;
     Ok(answer::value(answer::json(StatusCode::OK), &RetentionRule::from(state.policy)))
@@ -80,10 +80,82 @@ pub async fn compact(
 ) -> Result<HttpResponse, Problem> {
     query::none(req.query_string())?;
     let order: CompactOrder = body::read_json(&req, payload, api.limits.push_bytes, body::optional).await?;
+    super::clients::write_notes(&api, &at.space).await;
+    let order = Order { older_than: order.older_than, force: order.force, dry_run: order.dry_run };
     // On its own, so that it goes on to the end when the client goes away.
-    let work = tokio::spawn(async move {
-        compactor::compact(&*api.store, &*api.clock, &at.space, order.older_than, order.dry_run).await
-    });
+    let work = tokio::spawn(async move { compactor::compact(&*api.store, &*api.clock, &at.space, order).await });
     let purged = work.await.map_err(|error| Problem::internal(&error))??;
     Ok(answer::value(answer::json(StatusCode::OK), &Compaction::from(purged)))
+}
+
+/// The windows of a plan that names none.
+const WINDOWS: &str = "1d,7d,30d,90d,180d,365d";
+/// Windows in a plan, at the most.
+const MOST_WINDOWS: usize = 100;
+
+/// What purges by several windows would do now.
+///
+/// It is what `compact` with that `older_than` would do this moment: exact, and nothing is changed.
+#[utoipa::path(
+    get, path = "/v1/spaces/{space}/retention/plan", operation_id = "planRetention", tag = "retention",
+    params(schema::SpacePath, schema::PlanQuery, schema::ClientHeader),
+    responses(
+        (status = 200, description = "One a window", body = Plan),
+        schema::Refusals, schema::UnknownSpace, schema::NoAcceptableForm,
+    ),
+)]
+pub async fn plan(req: HttpRequest, at: InSpace, _: TakesJson, api: web::Data<Api>) -> Result<HttpResponse, Problem> {
+    let [windows] = query::read(req.query_string(), ["windows"])?;
+    let windows = parse_windows(windows.as_deref().unwrap_or(WINDOWS))?;
+    super::clients::write_notes(&api, &at.space).await;
+    let state = api.store.space(&at.space).await?;
+    let now = api.clock.now().max(state.modified_at);
+    let rules = windows.iter().map(|window| PurgeRule::of(state.policy, Some(*window), false, now)).collect();
+    let forecasts = api.store.forecast(at.space, rules, Costs::Told).await?;
+    let plan = windows.iter().zip(&forecasts).map(|(window, forecast)| PlannedPurge::new(*window, forecast)).collect();
+    Ok(answer::value(answer::json(StatusCode::OK), &Plan { plan }))
+}
+
+fn parse_windows(text: &str) -> Result<Vec<Retention>, Problem> {
+    let windows: Result<Vec<Retention>, Problem> = text
+        .split(',')
+        .map(|window| window.parse().map_err(|fault| Problem::invalid(format!("windows: {window:?}: {fault}"))))
+        .collect();
+    let windows = windows?;
+    if windows.len() > MOST_WINDOWS {
+        return Err(Problem::invalid(format!("windows must be at most {MOST_WINDOWS}")));
+    }
+    Ok(windows)
+}
+
+/// What holds the horizon where it is, and who.
+#[utoipa::path(
+    get, path = "/v1/spaces/{space}/retention/state", operation_id = "explainRetention", tag = "retention",
+    params(schema::SpacePath, schema::ClientHeader),
+    responses(
+        (status = 200, description = "The rule that counts", body = RetentionState),
+        schema::Refusals, schema::UnknownSpace, schema::NoAcceptableForm,
+    ),
+)]
+pub async fn state(req: HttpRequest, at: InSpace, _: TakesJson, api: web::Data<Api>) -> Result<HttpResponse, Problem> {
+    query::none(req.query_string())?;
+    super::clients::write_notes(&api, &at.space).await;
+    let explained = compactor::explain(&*api.store, &*api.clock, &at.space).await?;
+    let pin = |client: &crate::domain::client::KnownClient| Pin {
+        client: client.name.as_str().to_owned(),
+        rev: client.place.rev.get(),
+        last_seen: client.seen_at.to_string(),
+    };
+    let state = RetentionState {
+        policy: RetentionRule::from(explained.policy),
+        rule: explained.rule.as_str(),
+        detail: explained.to_string(),
+        head: explained.head.get(),
+        horizon: explained.horizon.get(),
+        tombstones: explained.tombstones,
+        purgeable: explained.purgeable,
+        oldest_tombstone: explained.oldest.map(|time| time.to_string()),
+        pinned_by: explained.pinned_by.iter().map(pin).collect(),
+    };
+    Ok(answer::value(answer::json(StatusCode::OK), &state))
 }

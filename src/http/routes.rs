@@ -9,7 +9,9 @@ use actix_web::{Error, HttpRequest, Resource, web};
 
 use super::observe::Observe;
 use super::problem::{Code, Problem};
-use super::{Api, changes, example, extract, home, openapi, push, records, repair, retention, spaces, status};
+use super::{
+    Api, changes, clients, example, extract, home, openapi, push, records, repair, retention, spaces, stats, status,
+};
 
 const CHANGES: &str = "/v1/spaces/{space}/changes";
 
@@ -48,6 +50,27 @@ pub fn routes(api: &web::Data<Api>, config: &mut web::ServiceConfig) {
                 .route(web::get().to(retention::read))
                 .route(web::head().to(retention::read))
                 .route(web::put().to(retention::configure)),
+        )
+        .service(
+            at("/v1/spaces/{space}/retention/plan", "GET, HEAD")
+                .route(web::get().to(retention::plan))
+                .route(web::head().to(retention::plan)),
+        )
+        .service(
+            at("/v1/spaces/{space}/retention/state", "GET, HEAD")
+                .route(web::get().to(retention::state))
+                .route(web::head().to(retention::state)),
+        )
+        .service(
+            at("/v1/spaces/{space}/clients", "GET, HEAD")
+                .route(web::get().to(clients::list))
+                .route(web::head().to(clients::list)),
+        )
+        .service(at("/v1/spaces/{space}/clients/{client}", "DELETE").route(web::delete().to(clients::forget)))
+        .service(
+            at("/v1/spaces/{space}/stats", "GET, HEAD")
+                .route(web::get().to(stats::read))
+                .route(web::head().to(stats::read)),
         )
         .service(at("/v1/spaces/{space}/compact", "POST").route(web::post().to(retention::compact)))
         .service(

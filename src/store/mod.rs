@@ -6,6 +6,7 @@
 mod copying;
 mod failure;
 pub mod postgres;
+mod retention;
 mod rows;
 mod schema;
 pub mod sqlite;
@@ -22,13 +23,14 @@ use crate::domain::push::{PushRequest, Pushed};
 use crate::domain::record::{RecordWrite, Written};
 use crate::domain::repair::{FetchRequest, Fetched, Manifest, ManifestRequest};
 use crate::domain::{
-    Change, Clock, CollectionName, RecordId, Retention, RetentionPolicy, Rev, SpaceName, SpaceState, SystemClock,
-    Timestamp,
+    Change, Clock, CollectionName, RecordId, Retention, RetentionPolicy, SpaceName, SpaceState, SystemClock,
 };
 use crate::feed::Feed;
 
 pub use copying::{Batch, ClientSeq, CollectionDifference, CopyUnderWay, Copying, RowsRequest};
 pub use failure::StoreError;
+use retention::DAY;
+pub use retention::{Costs, Purged, RetentionStore, Sample, Sightings};
 pub use url::{DatabaseUrl, DatabaseUrlFault, PostgresUrl, redacted};
 
 /// What the server keeps. Every operation sees one snapshot, or is one durable transaction.
@@ -36,7 +38,7 @@ pub use url::{DatabaseUrl, DatabaseUrlFault, PostgresUrl, redacted};
 /// Every operation on a space that does not exist answers [`StoreError::NoSpace`], save where it says otherwise.
 /// A write that was begun is carried out even if its caller goes away.
 #[async_trait]
-pub trait Store: Copying + Send + Sync + 'static {
+pub trait Store: Copying + RetentionStore + Send + Sync + 'static {
     /// The spaces in order of name, those after `after`, at most `limit`.
     async fn spaces(&self, after: Option<SpaceName>, limit: usize) -> Result<Vec<Arc<SpaceState>>, StoreError>;
 
@@ -75,13 +77,6 @@ pub trait Store: Copying + Send + Sync + 'static {
     /// The live records that have given revisions (§6).
     async fn fetch(&self, request: FetchRequest) -> Result<Fetched, StoreError>;
 
-    /// What a purge of all tombstones with `modified_at` at or before `cut` would do.
-    async fn purge_preview(&self, space: SpaceName, cut: Timestamp) -> Result<Purged, StoreError>;
-
-    /// Purges some tombstones with `modified_at` at or before `cut`, the oldest of each collection first, at most
-    /// `max_rows`, and raises the horizon with them in one short transaction (§7). `more` says to come again.
-    async fn purge_step(&self, space: SpaceName, cut: Timestamp, max_rows: usize) -> Result<Purged, StoreError>;
-
     /// Removes some rows of spaces that were deleted. Answers how many; 0 when none are left.
     async fn sweep_step(&self, max_rows: usize) -> Result<usize, StoreError>;
 
@@ -108,6 +103,8 @@ pub struct PolicyChange {
     pub hold_for_clients: Option<bool>,
     /// See [`RetentionPolicy::max_retention`].
     pub max_retention: Option<Retention>,
+    /// See [`RetentionPolicy::max_tombstones`]; `Some(None)` takes the bound away.
+    pub max_tombstones: Option<Option<u64>>,
 }
 
 impl PolicyChange {
@@ -118,6 +115,7 @@ impl PolicyChange {
             retention: self.retention.unwrap_or(policy.retention),
             hold_for_clients: self.hold_for_clients.unwrap_or(policy.hold_for_clients),
             max_retention: self.max_retention.unwrap_or(policy.max_retention),
+            max_tombstones: self.max_tombstones.unwrap_or(policy.max_tombstones),
         }
     }
 }
@@ -144,21 +142,6 @@ pub struct Listing {
     pub records: Vec<Change>,
     /// The last one's id when more are left.
     pub after: Option<RecordId>,
-}
-
-/// What a purge did, or would do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Purged {
-    /// Tombstones.
-    pub tombstones: u64,
-    /// Bytes of their ids.
-    pub bytes: u64,
-    /// The space's horizon before.
-    pub horizon_before: Rev,
-    /// The space's horizon after.
-    pub horizon: Rev,
-    /// Whether tombstones that may be purged are left.
-    pub more: bool,
 }
 
 /// What a store is opened with.

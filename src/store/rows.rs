@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::StoreError;
 use super::schema::{epochs, records, spaces};
+use super::{Sample, StoreError};
+use crate::domain::client::{KnownClient, Place};
+use crate::domain::cursor::CursorFault;
 use crate::domain::{
-    Change, Checksum, CollectionName, CollectionState, Collections, Document, Epoch, Lineage, RecordId,
+    Change, Checksum, ClientName, CollectionName, CollectionState, Collections, Document, Epoch, Lineage, RecordId,
     RetentionPolicy, Rev, SpaceName, SpaceState, State, Timestamp,
 };
 
@@ -28,12 +30,14 @@ impl SpaceRow {
         collections: Vec<CollectionColumns>,
         epochs: Vec<EpochColumns>,
     ) -> Result<Self, StoreError> {
-        let (id, name, head, retention, hold_for_clients, max_retention, created_at, modified_at) = space;
+        let (id, name, head, retention, hold_for_clients, max_retention, max_tombstones, created_at, modified_at) =
+            space;
         let name = SpaceName::new(&name.unwrap_or_default()).map_err(|fault| corrupt(id, "name", fault))?;
         let policy = RetentionPolicy {
             retention: retention.parse().map_err(|fault| corrupt(id, "retention", fault))?,
             hold_for_clients,
             max_retention: max_retention.parse().map_err(|fault| corrupt(id, "max_retention", fault))?,
+            max_tombstones: max_tombstones.map(i64::unsigned_abs),
         };
         let mut states = BTreeMap::new();
         let mut ids = Vec::with_capacity(collections.len());
@@ -124,6 +128,7 @@ pub(super) type SpaceSelection = (
     spaces::retention,
     spaces::hold_for_clients,
     spaces::max_retention,
+    spaces::max_tombstones,
     spaces::created_at,
     spaces::modified_at,
 );
@@ -135,11 +140,12 @@ pub(super) const SPACE: SpaceSelection = (
     spaces::retention,
     spaces::hold_for_clients,
     spaces::max_retention,
+    spaces::max_tombstones,
     spaces::created_at,
     spaces::modified_at,
 );
 /// A row of [`SPACE`].
-pub(super) type SpaceColumns = (i64, Option<String>, i64, String, bool, String, i64, i64);
+pub(super) type SpaceColumns = (i64, Option<String>, i64, String, bool, String, Option<i64>, i64, i64);
 
 /// A whole row of `collections`.
 pub(super) type CollectionColumns = (i64, i64, String, i64, i64, i64, i64, i64, i64, i64, i64);
@@ -158,3 +164,35 @@ pub(super) const CHANGE: ChangeSelection =
     (records::rev, records::collection_id, records::id, records::modified_at, records::data);
 /// A row of [`CHANGE`]: no data means deleted.
 pub(super) type ChangeColumns = (i64, i64, String, i64, Option<String>);
+
+/// A whole row of `known_clients`.
+pub(super) type ClientColumns = (i64, String, i64, Option<String>, Option<String>, Option<String>, i64);
+
+/// Makes a known client of its row.
+pub(super) fn known_client(row: ClientColumns) -> Result<KnownClient, StoreError> {
+    let (space, name, rev, cursor, collections, agent, seen_at) = row;
+    let name = ClientName::new(&name).map_err(|fault| corrupt(space, "client", fault))?;
+    let cursor = cursor.map(|cursor| cursor.parse()).transpose();
+    let collections = collections.map(|names| Collections::parse(&names)).transpose();
+    Ok(KnownClient {
+        name,
+        place: Place {
+            rev: Rev::from_stored(rev),
+            cursor: cursor.map_err(|fault: CursorFault| corrupt(space, "client's cursor", fault))?,
+            collections: collections.map_err(|fault| corrupt(space, "client's collections", fault))?,
+        },
+        agent: agent.map(String::into_boxed_str),
+        seen_at: Timestamp::from_micros(seen_at),
+    })
+}
+
+/// Makes a sample of its row: the time, the head, the horizon, live records and tombstones.
+pub(super) fn sample((at, head, horizon, live, tombstones): (i64, i64, i64, i64, i64)) -> Sample {
+    Sample {
+        at: Timestamp::from_micros(at),
+        head: Rev::from_stored(head),
+        horizon: Rev::from_stored(horizon),
+        live: live.unsigned_abs(),
+        tombstones: tombstones.unsigned_abs(),
+    }
+}

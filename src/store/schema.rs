@@ -14,6 +14,7 @@ diesel::table! {
         modified_at -> BigInt,
         copying -> Nullable<Text>,
         version -> BigInt,
+        max_tombstones -> Nullable<BigInt>,
     }
 }
 
@@ -52,6 +53,39 @@ diesel::table! {
 }
 
 diesel::table! {
+    known_clients (space_id, name) {
+        space_id -> BigInt,
+        name -> Text,
+        rev -> BigInt,
+        cursor -> Nullable<Text>,
+        collections -> Nullable<Text>,
+        agent -> Nullable<Text>,
+        seen_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    anonymous_pulls (space_id, day, bucket) {
+        space_id -> BigInt,
+        day -> BigInt,
+        bucket -> BigInt,
+        pulls -> BigInt,
+        seen_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    samples (space_id, at) {
+        space_id -> BigInt,
+        at -> BigInt,
+        head -> BigInt,
+        horizon -> BigInt,
+        live -> BigInt,
+        tombstones -> BigInt,
+    }
+}
+
+diesel::table! {
     records (space_id, rev) {
         space_id -> BigInt,
         rev -> BigInt,
@@ -70,4 +104,14 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(spaces, epochs, collections, clients, records, facts);
+diesel::allow_tables_to_appear_in_same_query!(
+    spaces,
+    epochs,
+    collections,
+    clients,
+    known_clients,
+    anonymous_pulls,
+    samples,
+    records,
+    facts
+);

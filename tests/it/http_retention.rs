@@ -26,7 +26,7 @@ async fn the_rule_of_a_space_is_read_and_changed() {
         (json!({"retention": null}), "null"),
         (json!({"retention": "soon"}), "duration"),
         (json!({"retention": "7d", "max_retention": "1y"}), "duration"),
-        (json!({"retention": "7d", "hold_for_clients": true}), "client registry"),
+        (json!({"max_tombstones": -1}), "-1"),
         (json!({"retention": "7d", "hold": false}), "hold"),
     ] {
         server.put(path, &body).await.problem_about(400, "invalid_request", says);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{CliError, Pushed, Pushing, SpaceInfo, Target};
-use crate::compactor;
+use crate::compactor::{self, Compacted, Order};
 use crate::domain::pull::{Page, PullRequest, Pulled};
 use crate::domain::push::{self, Outcome, Proposal, PushRequest};
 use crate::domain::{
@@ -13,7 +13,7 @@ use crate::domain::{
     SystemClock,
 };
 use crate::http::Limits;
-use crate::store::{self, DatabaseUrl, ListRequest, PolicyChange, Purged, Store, StoreError, StoreOptions};
+use crate::store::{self, DatabaseUrl, ListRequest, PolicyChange, Store, StoreError, StoreOptions};
 
 /// Records in a page, at the most.
 const PAGE: usize = 5_000;
@@ -94,13 +94,8 @@ impl Target for Local {
         Ok(self.0.configure(name.clone(), policy).await?.0.policy)
     }
 
-    async fn compact(
-        &self,
-        name: &SpaceName,
-        older_than: Option<Retention>,
-        dry_run: bool,
-    ) -> Result<Purged, CliError> {
-        Ok(compactor::compact(&*self.0, &SystemClock, name, older_than, dry_run).await?)
+    async fn compact(&self, name: &SpaceName, order: Order) -> Result<Compacted, CliError> {
+        Ok(compactor::compact(&*self.0, &SystemClock, name, order).await?)
     }
 
     async fn pull(&self, space: &SpaceName, since: Since, collections: Option<&Collections>) -> Result<Page, CliError> {

@@ -10,10 +10,10 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::CliError;
+use crate::compactor::{Compacted, Order};
 use crate::domain::pull::Page;
 use crate::domain::push::Proposal;
 use crate::domain::{CollectionName, Collections, Cursor, RecordId, Retention, RetentionPolicy, Rev, Since, SpaceName};
-use crate::store::Purged;
 
 #[cfg(test)]
 pub use local::Local;
@@ -42,8 +42,7 @@ pub trait Target: Send + Sync {
     async fn set_retention(&self, name: &SpaceName, retention: Retention) -> Result<RetentionPolicy, CliError>;
 
     /// Purges tombstones now, or says what that would do.
-    async fn compact(&self, name: &SpaceName, older_than: Option<Retention>, dry_run: bool)
-    -> Result<Purged, CliError>;
+    async fn compact(&self, name: &SpaceName, order: Order) -> Result<Compacted, CliError>;
 
     /// A page of what changed since X; [`CliError::Resync`] where no delta leads on from there.
     async fn pull(&self, space: &SpaceName, since: Since, collections: Option<&Collections>) -> Result<Page, CliError>;

@@ -9,10 +9,10 @@ use ureq::{Agent, Body};
 
 use super::wire::{self, Problem, unexpected};
 use super::{CliError, Pushed, SpaceInfo, Target};
+use crate::compactor::{Compacted, Order};
 use crate::domain::pull::{Page, Reason};
 use crate::domain::push::Proposal;
 use crate::domain::{CollectionName, Collections, Cursor, RecordId, Retention, RetentionPolicy, Rev, Since, SpaceName};
-use crate::store::Purged;
 
 /// Records in a page, at the most; the server also bounds its bytes.
 const PAGE: &str = "5000";
@@ -196,16 +196,12 @@ impl Target for Remote {
         parse::<wire::Policy>(&self.send(Method::PUT, Some(name), "/retention", Some(body)).await?)?.into_policy()
     }
 
-    async fn compact(
-        &self,
-        name: &SpaceName,
-        older_than: Option<Retention>,
-        dry_run: bool,
-    ) -> Result<Purged, CliError> {
+    async fn compact(&self, name: &SpaceName, order: Order) -> Result<Compacted, CliError> {
+        let Order { older_than, force, dry_run } = order;
         let older_than = older_than.map(|age| format!("\"older_than\":\"{age}\",")).unwrap_or_default();
-        let body = format!("{{{older_than}\"dry_run\":{dry_run}}}");
+        let body = format!("{{{older_than}\"force\":{force},\"dry_run\":{dry_run}}}");
         let text = self.send(Method::POST, Some(name), "/compact", Some(body)).await?;
-        parse::<wire::Compacted>(&text)?.into_purged()
+        parse::<wire::Compaction>(&text)?.into_compacted()
     }
 
     async fn pull(&self, space: &SpaceName, since: Since, collections: Option<&Collections>) -> Result<Page, CliError> {

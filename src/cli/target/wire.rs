@@ -4,10 +4,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{CliError, Pushing};
+use crate::compactor::Compacted;
 use crate::domain::pull::{Page, Reason};
 use crate::domain::push::{Base, Op, Proposal};
 use crate::domain::{Change, CollectionName, Cursor, Document, RecordId, RetentionPolicy, Rev, State, Timestamp};
-use crate::store::Purged;
 
 /// An answer that the protocol does not have.
 pub fn unexpected(what: impl std::fmt::Display) -> CliError {
@@ -57,6 +57,7 @@ pub struct Policy {
     #[serde(default)]
     hold_for_clients: bool,
     max_retention: Option<String>,
+    max_tombstones: Option<u64>,
 }
 
 impl Policy {
@@ -67,28 +68,30 @@ impl Policy {
             Some(text) => text.parse().map_err(unexpected)?,
             None => default.max_retention,
         };
-        Ok(RetentionPolicy { hold_for_clients: self.hold_for_clients, max_retention, ..default })
+        let Self { hold_for_clients, max_tombstones, .. } = self;
+        Ok(RetentionPolicy { hold_for_clients, max_retention, max_tombstones, ..default })
     }
 }
 
 /// The answer to `compact`.
 #[derive(Debug, Deserialize)]
-pub struct Compacted {
+pub struct Compaction {
     purged: u64,
     bytes: u64,
     horizon_before: u64,
     horizon: u64,
+    clients_behind: u64,
 }
 
-impl Compacted {
-    /// As the domain has it.
-    pub fn into_purged(self) -> Result<Purged, CliError> {
-        Ok(Purged {
+impl Compaction {
+    /// As the compactor has it.
+    pub fn into_compacted(self) -> Result<Compacted, CliError> {
+        Ok(Compacted {
             tombstones: self.purged,
             bytes: self.bytes,
             horizon_before: Rev::new(self.horizon_before).map_err(unexpected)?,
             horizon: Rev::new(self.horizon).map_err(unexpected)?,
-            more: false,
+            clients_behind: self.clients_behind,
         })
     }
 }

@@ -15,9 +15,10 @@ use futures_util::stream;
 use tokio::time::Instant;
 
 use super::super::accept::EVENTS;
+use super::super::extract::Caller;
 use super::super::metrics::PullKind;
 use super::super::problem::Problem;
-use super::super::{Api, answer, wire};
+use super::super::{Api, answer, sightings, wire};
 use crate::domain::pull::{Page, PullRequest, Pulled, Resync};
 use crate::domain::{Progress, Since};
 use crate::feed::{Subscription, Woken};
@@ -28,6 +29,8 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 
 struct Subscriber {
     api: Arc<Api>,
+    caller: Caller,
+    agent: Option<String>,
     request: PullRequest,
     subscription: Subscription,
     next: Next,
@@ -47,7 +50,12 @@ enum Next {
     End,
 }
 
-pub async fn answer(req: &HttpRequest, api: &web::Data<Api>, request: PullRequest) -> Result<HttpResponse, Problem> {
+pub async fn answer(
+    req: &HttpRequest,
+    api: &web::Data<Api>,
+    caller: Caller,
+    request: PullRequest,
+) -> Result<HttpResponse, Problem> {
     // Before the first look: a commit between the look and the subscription would wake nobody.
     let subscription = api.feed.subscribe(&request.space);
     let first = api.store.pull(request.clone()).await?;
@@ -61,6 +69,8 @@ pub async fn answer(req: &HttpRequest, api: &web::Data<Api>, request: PullReques
     response.force_close();
     let subscriber = Subscriber {
         api: Arc::clone(api),
+        caller,
+        agent: sightings::agent(req).map(str::to_owned),
         request,
         subscription,
         next: Next::Answer(Box::new(first)),
@@ -103,6 +113,11 @@ async fn next_event(mut subscriber: Subscriber) -> Option<(Result<Bytes, Infalli
                 continue;
             }
         };
+        if let Ok(pulled) = &pulled {
+            // What it was sent before counts as what it has: its socket has taken it.
+            let Subscriber { api, caller, agent, request, .. } = &subscriber;
+            sightings::pulled(api, caller, agent.as_deref(), request, pulled);
+        }
         let event = match pulled {
             Ok(Pulled::Page(page)) => subscriber.advance(&page),
             Ok(Pulled::Resync(resync)) => Some(subscriber.resync(&resync)),

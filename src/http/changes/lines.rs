@@ -12,6 +12,7 @@ use futures_util::stream;
 use tokio::task::JoinHandle;
 
 use super::super::accept::NDJSON;
+use super::super::extract::Caller;
 use super::super::metrics::PullKind;
 use super::super::problem::Problem;
 use super::super::{Api, answer, wire};
@@ -56,10 +57,12 @@ impl Next {
 pub async fn answer(
     req: &HttpRequest,
     api: &web::Data<Api>,
+    caller: &Caller,
     mut request: PullRequest,
 ) -> Result<HttpResponse, Problem> {
     // The first step is taken here, so that what is wrong from the start has its proper status.
-    let page = match page_or_answer(api, &request, api.store.pull(request.clone()).await?)? {
+    let pulled = api.store.pull(request.clone()).await?;
+    let page = match page_or_answer(req, api, caller, &request, pulled)? {
         Ok(page) => page,
         Err(answer) => return Ok(answer),
     };

@@ -9,12 +9,12 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 
 use super::accept::{self, EVENTS, JSON, NDJSON};
-use super::extract::InSpace;
+use super::extract::{Caller, InSpace};
 use super::limits::{PAGE_BYTES, STREAM_BYTES, STREAM_ROWS};
 use super::metrics::PullKind;
 use super::problem::{Code, Problem};
 use super::wire::schema;
-use super::{Api, answer, conditions, query};
+use super::{Api, answer, conditions, query, sightings};
 use crate::domain::pull::{Page, PullRequest, Pulled};
 use crate::domain::{Cursor, Epoch, Progress, Rev, Since};
 use crate::store::StoreError;
@@ -72,15 +72,15 @@ pub async fn changes(req: HttpRequest, at: InSpace, api: web::Data<Api>) -> Resu
         NDJSON => {
             request.held = held(&req, &api, &request).await?;
             (request.limit, request.max_bytes) = (STREAM_ROWS, STREAM_BYTES);
-            lines::answer(&req, &api, request).await
+            lines::answer(&req, &api, &at.caller, request).await
         }
         EVENTS => {
             request.max_bytes = STREAM_BYTES;
-            events::answer(&req, &api, request).await
+            events::answer(&req, &api, at.caller, request).await
         }
         _ => {
             let asked = page::Asked { limit: limit.map(|_| request.limit), wait };
-            page::answer(&req, &api, request, asked).await
+            page::answer(&req, &api, &at.caller, request, asked).await
         }
     }
 }
@@ -128,8 +128,15 @@ fn page_tag((epoch, head): (Epoch, Rev)) -> String {
     format!("{epoch}.{head}")
 }
 
-/// The page of a pull; or the answer that stands in its place, or the problem.
-fn page_or_answer(api: &Api, request: &PullRequest, pulled: Pulled) -> Result<Result<Page, HttpResponse>, Problem> {
+/// The page of a pull; or the answer that stands in its place, or the problem. Its client has been seen.
+fn page_or_answer(
+    req: &HttpRequest,
+    api: &Api,
+    caller: &Caller,
+    request: &PullRequest,
+    pulled: Pulled,
+) -> Result<Result<Page, HttpResponse>, Problem> {
+    sightings::pulled(api, caller, sightings::agent(req), request, &pulled);
     match pulled {
         Pulled::Page(page) => Ok(Ok(page)),
         Pulled::NotModified { epoch, head } => {

@@ -7,10 +7,11 @@ use actix_web::http::header;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use tokio::time::{Instant, timeout_at};
 
+use super::super::extract::Caller;
 use super::super::metrics::PullKind;
 use super::super::observe::Held;
 use super::super::problem::Problem;
-use super::super::{Api, answer, conditions, wire};
+use super::super::{Api, answer, conditions, sightings, wire};
 use super::{held, page_or_answer, page_tag, tagged};
 use crate::domain::pull::{Page, PullRequest, Pulled};
 use crate::domain::{Progress, Since};
@@ -28,16 +29,17 @@ pub struct Asked {
 pub async fn answer(
     req: &HttpRequest,
     api: &Api,
+    caller: &Caller,
     mut request: PullRequest,
     asked: Asked,
 ) -> Result<HttpResponse, Problem> {
     let pulled = if asked.wait > 0 && may_be_held(&request.since) {
-        hold(req, api, &request, Duration::from_secs(asked.wait)).await?
+        hold(req, api, caller, &request, Duration::from_secs(asked.wait)).await?
     } else {
         request.held = held(req, api, &request).await?;
         api.store.pull(request.clone()).await?
     };
-    Ok(match page_or_answer(api, &request, pulled)? {
+    Ok(match page_or_answer(req, api, caller, &request, pulled)? {
         Ok(page) => page_answer(api, &request, &asked, &page),
         Err(answer) => answer,
     })
@@ -54,7 +56,13 @@ fn may_be_held(since: &Since) -> bool {
 
 /// Waits while there is nothing new. A matching `If-None-Match` is not answered before the time is over: it is the
 /// very state of a client that waits.
-async fn hold(req: &HttpRequest, api: &Api, request: &PullRequest, wait: Duration) -> Result<Pulled, StoreError> {
+async fn hold(
+    req: &HttpRequest,
+    api: &Api,
+    caller: &Caller,
+    request: &PullRequest,
+    wait: Duration,
+) -> Result<Pulled, StoreError> {
     let deadline = Instant::now() + wait;
     // Before the first look: a commit between the look and the subscription would wake nobody.
     let mut subscription = api.feed.subscribe(&request.space);
@@ -70,7 +78,9 @@ async fn hold(req: &HttpRequest, api: &Api, request: &PullRequest, wait: Duratio
             let matches = conditions::none_match(req.headers(), &page_tag(present));
             return Ok(if matches { Pulled::NotModified { epoch: present.0, head: present.1 } } else { pulled });
         }
-        req.extensions_mut().insert(Held);
+        if req.extensions_mut().insert(Held).is_none() {
+            sightings::pulled(api, caller, sightings::agent(req), request, &pulled);
+        }
         // After the time, or when the server shuts down, one last look makes the answer as fresh as any.
         waiting = matches!(timeout_at(deadline, subscription.woken()).await, Ok(Woken::Changed));
     }

@@ -9,6 +9,7 @@ pub mod push_answer;
 pub mod push_body;
 pub mod read;
 pub mod repair;
+pub mod retention;
 pub mod schema;
 pub mod space;
 pub mod write;

@@ -15,6 +15,24 @@ pub struct SpacePath {
     space: String,
 }
 
+/// The path of a known client.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct ClientPath {
+    /// The client's name, percent-encoded.
+    #[param(max_length = 128, example = "phone")]
+    client: String,
+}
+
+/// The windows of a plan.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PlanQuery {
+    /// Durations with commas between them, at most 100: each a whole number and one of s, m, h, d and w, or `forever`.
+    #[param(example = "1d,7d,30d,90d", nullable = false)]
+    windows: Option<String>,
+}
+
 /// The path of a collection.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]

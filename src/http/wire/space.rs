@@ -1,10 +1,9 @@
-//! Spaces, their retention, and compaction (PROTOCOL.md §2, §7).
+//! Spaces (PROTOCOL.md §2).
 
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::{Cursor, Retention, RetentionPolicy, SpaceState};
-use crate::store::Purged;
+use crate::domain::{Cursor, Retention, SpaceState};
 
 /// A space: "what revision should I have?"
 #[derive(Debug, Serialize, ToSchema)]
@@ -87,91 +86,10 @@ pub struct SpaceSettings {
     pub retention: Option<Retention>,
 }
 
-/// A space's rule for its tombstones.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct RetentionRule {
-    /// Tombstones older than this are purged.
-    #[schema(example = "30d")]
-    pub retention: String,
-    /// Whether a tombstone that a known client still needs is kept beyond `retention`.
-    pub hold_for_clients: bool,
-    /// The age at which a hold ends.
-    #[schema(example = "180d")]
-    pub max_retention: String,
-}
-
-impl From<RetentionPolicy> for RetentionRule {
-    fn from(policy: RetentionPolicy) -> Self {
-        Self {
-            retention: policy.retention.to_string(),
-            hold_for_clients: policy.hold_for_clients,
-            max_retention: policy.max_retention.to_string(),
-        }
-    }
-}
-
-/// What a space's rule is to become; what is absent stays as it is.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RetentionSettings {
-    /// Tombstones older than this are purged.
-    #[schema(value_type = Option<String>, example = "30d")]
-    #[serde(default, deserialize_with = "retention")]
-    pub retention: Option<Retention>,
-    /// Holding needs the client registry, which this version does not have: only false is accepted.
-    #[serde(default)]
-    pub hold_for_clients: Option<bool>,
-    /// The age at which a hold ends.
-    #[schema(value_type = Option<String>, example = "180d")]
-    #[serde(default, deserialize_with = "retention")]
-    pub max_retention: Option<Retention>,
-}
-
-/// What to purge now.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CompactOrder {
-    /// Tombstones older than this; the space's own retention when it is absent.
-    #[schema(value_type = Option<String>, example = "7d")]
-    #[serde(default, deserialize_with = "retention")]
-    pub older_than: Option<Retention>,
-    /// Only say what that would do.
-    #[serde(default)]
-    pub dry_run: bool,
-    /// Also what is held for clients. (This version holds nothing.)
-    #[serde(default)]
-    #[expect(dead_code, reason = "accepted, and without effect while nothing is held for clients")]
-    pub force: bool,
-}
-
-/// What a purge did, or would do.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Compaction {
-    /// Tombstones.
-    pub purged: u64,
-    /// Bytes of their ids.
-    pub bytes: u64,
-    /// The space's horizon before.
-    pub horizon_before: u64,
-    /// The space's horizon after.
-    pub horizon: u64,
-    /// How many known clients are below the new horizon.
-    pub clients_behind: u64,
-}
-
-impl From<Purged> for Compaction {
-    fn from(purged: Purged) -> Self {
-        Self {
-            purged: purged.tombstones,
-            bytes: purged.bytes,
-            horizon_before: purged.horizon_before.get(),
-            horizon: purged.horizon.get(),
-            clients_behind: 0,
-        }
-    }
-}
-
-fn retention<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Retention>, D::Error> {
-    // An absent one is none; null is not a duration.
+/// Reads a duration. An absent one is none; null is not a duration.
+///
+/// # Errors
+/// That the text is none.
+pub fn retention<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Retention>, D::Error> {
     String::deserialize(deserializer)?.parse().map(Some).map_err(serde::de::Error::custom)
 }

@@ -2,20 +2,18 @@
 
 use std::sync::Arc;
 
-use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::fault::Fault;
 use super::group::{make_space, new_version};
 use super::rows::{self, VERSIONED, VersionedColumns};
-use super::statements::{ForgetClients, UpdateCollections};
+use super::statements::ForgetClients;
 use super::states::Known;
 use crate::domain::{Lineage, RetentionPolicy, Rev, SpaceName, SpaceState, Timestamp};
-use crate::store::schema::{clients, collections, epochs, records, spaces};
-use crate::store::writes::{SEQ_KEPT, count_purge, new_epoch};
-use crate::store::{PolicyChange, Purged, StoreError};
+use crate::store::schema::{anonymous_pulls, clients, collections, epochs, known_clients, records, samples, spaces};
+use crate::store::writes::{SEQ_KEPT, new_epoch};
+use crate::store::{PolicyChange, StoreError};
 
 /// Locks a space and reads it; `None` when there is none of that name.
 async fn lock(mut connection: &AsyncPgConnection, name: &SpaceName) -> Result<Option<Arc<Known>>, Fault> {
@@ -32,7 +30,8 @@ async fn lock(mut connection: &AsyncPgConnection, name: &SpaceName) -> Result<Op
     }
 }
 
-async fn lock_existing(connection: &AsyncPgConnection, name: &SpaceName) -> Result<Arc<Known>, Fault> {
+/// Locks a space and reads it; an error when there is none.
+pub(super) async fn lock_existing(connection: &AsyncPgConnection, name: &SpaceName) -> Result<Arc<Known>, Fault> {
     lock(connection, name).await?.ok_or_else(|| Fault::Store(StoreError::NoSpace(name.clone())))
 }
 
@@ -64,6 +63,7 @@ pub(super) async fn configure(
             spaces::retention.eq(state.policy.retention.to_string()),
             spaces::hold_for_clients.eq(state.policy.hold_for_clients),
             spaces::max_retention.eq(state.policy.max_retention.to_string()),
+            spaces::max_tombstones.eq(state.policy.max_tombstones.map(u64::cast_signed)),
             spaces::version.eq(new_version()),
         ))
         .execute(&mut connection)
@@ -104,64 +104,6 @@ pub(super) async fn open_epoch(mut connection: &AsyncPgConnection, name: &SpaceN
     Ok(Arc::new(state))
 }
 
-/// Purges the oldest tombstones of each collection up to `cut`, at most `max_rows` (§7).
-///
-/// It deletes rows that are tombstones at the revision it saw: both happen under the lock of the space's row.
-pub(super) async fn purge_step(
-    mut connection: &AsyncPgConnection,
-    name: &SpaceName,
-    cut: Timestamp,
-    max_rows: usize,
-) -> Result<Purged, Fault> {
-    let known = lock_existing(connection, name).await?;
-    let state = &known.row.state;
-    let horizon_before = state.tally(None).horizon;
-    let mut total = Purged { horizon_before, horizon: horizon_before, ..Purged::default() };
-    let mut room = max_rows.max(1);
-    let mut changed = UpdateCollections::default();
-    for (id, collection) in &known.row.collections {
-        let Some(tally) = state.collections.get(collection).filter(|tally| tally.tombstones > 0) else { continue };
-        let limit = i64::try_from(room + 1).unwrap_or(i64::MAX);
-        let mut doomed = records::table
-            .filter(records::collection_id.eq(id).and(records::deleted))
-            .order(records::rev)
-            .select((records::rev, records::modified_at, sql::<BigInt>("octet_length(id)::bigint")))
-            .limit(limit)
-            .load::<(i64, i64, i64)>(&mut connection)
-            .await?;
-        doomed.retain(|(_, modified_at, _)| *modified_at <= cut.micros());
-        if doomed.len() > room {
-            total.more = true;
-            doomed.truncate(room);
-        }
-        let Some((rev, modified_at, _)) = doomed.last() else { continue };
-        let horizon = (Rev::from_stored(*rev), Timestamp::from_micros(*modified_at));
-        let rows =
-            records::table.filter(records::collection_id.eq(id).and(records::deleted)).filter(records::rev.le(rev));
-        diesel::delete(rows).execute(&mut connection).await?;
-        let bytes = doomed.iter().map(|(.., bytes)| bytes.unsigned_abs()).sum();
-        let mut tally = *tally;
-        count_purge(&mut tally, doomed.len() as u64, bytes, horizon);
-        changed.push(*id, &tally);
-        total.tombstones += doomed.len() as u64;
-        total.bytes += bytes;
-        total.horizon = total.horizon.max(horizon.0);
-        room -= doomed.len();
-        if room == 0 {
-            total.more = true;
-            break;
-        }
-    }
-    if total.tombstones > 0 {
-        changed.execute(&mut connection).await?;
-        diesel::update(spaces::table.find(known.row.id))
-            .set(spaces::version.eq(new_version()))
-            .execute(&mut connection)
-            .await?;
-    }
-    Ok(total)
-}
-
 /// Removes rows of deleted spaces, and numbers of clients that have not pushed for longer than they are promised to be
 /// remembered. Answers how many rows went. Two nodes that sweep at once take different rows, or none.
 pub(super) async fn sweep_step(
@@ -197,5 +139,8 @@ pub(super) async fn sweep_step(
     diesel::delete(collections::table.filter(collections::space_id.eq(space))).execute(&mut connection).await?;
     diesel::delete(epochs::table.filter(epochs::space_id.eq(space))).execute(&mut connection).await?;
     diesel::delete(clients::table.filter(clients::space_id.eq(space))).execute(&mut connection).await?;
+    diesel::delete(known_clients::table.filter(known_clients::space_id.eq(space))).execute(&mut connection).await?;
+    diesel::delete(anonymous_pulls::table.filter(anonymous_pulls::space_id.eq(space))).execute(&mut connection).await?;
+    diesel::delete(samples::table.filter(samples::space_id.eq(space))).execute(&mut connection).await?;
     Ok(stale + diesel::delete(spaces::table.find(space)).execute(&mut connection).await?)
 }

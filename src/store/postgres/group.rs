@@ -325,6 +325,7 @@ pub(super) async fn make_space(
             spaces::retention.eq(state.policy.retention.to_string()),
             spaces::hold_for_clients.eq(state.policy.hold_for_clients),
             spaces::max_retention.eq(state.policy.max_retention.to_string()),
+            spaces::max_tombstones.eq(state.policy.max_tombstones.map(u64::cast_signed)),
             spaces::created_at.eq(state.created_at.micros()),
             spaces::modified_at.eq(state.modified_at.micros()),
             spaces::version.eq(new_version()),

@@ -4,12 +4,13 @@
 //!   them, tried again where that is safe; `fault`: what their errors mean; `migrate`: the schema; `home`: noticing a
 //!   failover or a restore.
 //! - `queue`, `task`, `group`, `writer`: writes, grouped; `transaction`: a group in memory; `statements`: sets of rows.
-//! - `admin`: writes that are no client's edits; `copying`: a space as it lies, to another store or from one.
+//! - `admin`: writes that are no client's edits; `retention` (with `clients` and `purging`): who was seen, and what may go; `copying`: a space as it lies, to another store or from one.
 //! - `reads`: what is read in a snapshot; `rows`: spaces read as a whole.
 //! - `states`: spaces in memory, which answer polls; `link`: what other nodes do; `leader`: which node compacts;
 //!   `standby`: rows read elsewhere.
 
 mod admin;
+mod clients;
 mod connection;
 mod copying;
 mod fault;
@@ -20,8 +21,10 @@ mod leader;
 mod link;
 mod migrate;
 mod pool;
+mod purging;
 mod queue;
 mod reads;
+mod retention;
 mod rows;
 mod run;
 mod standby;
@@ -48,9 +51,7 @@ use crate::domain::{
     SpaceState, Timestamp,
 };
 use crate::feed::Feed;
-use crate::store::{
-    DatabaseUrl, ListRequest, Listing, PolicyChange, PostgresUrl, Purged, Store, StoreError, StoreOptions,
-};
+use crate::store::{DatabaseUrl, ListRequest, Listing, PolicyChange, PostgresUrl, Store, StoreError, StoreOptions};
 use connection::{Connector, Role};
 use fault::Fault;
 use leader::Leader;
@@ -372,23 +373,6 @@ impl Store for PostgresStore {
         self.read(move |connection| {
             let (request, remembered) = (Arc::clone(&request), remembered.remembered(&request.space));
             async move { reads::fetch(connection, &request, remembered.as_ref()).await }.boxed()
-        })
-        .await
-    }
-
-    async fn purge_preview(&self, space: SpaceName, cut: Timestamp) -> Result<Purged, StoreError> {
-        let remembered = self.states.clone();
-        self.read(move |connection| {
-            let (space, remembered) = (space.clone(), remembered.remembered(&space));
-            async move { reads::purge_preview(connection, &space, cut, remembered.as_ref()).await }.boxed()
-        })
-        .await
-    }
-
-    async fn purge_step(&self, space: SpaceName, cut: Timestamp, max_rows: usize) -> Result<Purged, StoreError> {
-        self.transact(Some(space.clone()), move |connection| {
-            let space = space.clone();
-            async move { admin::purge_step(connection, &space, cut, max_rows).await }.boxed()
         })
         .await
     }

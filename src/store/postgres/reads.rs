@@ -10,7 +10,7 @@ use futures_util::{Stream, StreamExt};
 
 use super::fault::Fault;
 use super::rows;
-use super::statements::{Doomed, Fetch};
+use super::statements::Fetch;
 use super::states::Known;
 use crate::domain::pull::{self, End, PullRequest, Pulled, Reading, Rows, Start, View};
 use crate::domain::repair::{FetchRequest, Fetched, Manifest, ManifestRequest};
@@ -19,7 +19,7 @@ use crate::domain::{
 };
 use crate::store::rows::{CHANGE, ChangeColumns, SpaceRow};
 use crate::store::schema::records;
-use crate::store::{ListRequest, Listing, Purged};
+use crate::store::{ListRequest, Listing};
 
 /// Rows asked for in one statement, at the most. PostgreSQL sends all that it was asked for, also what the page has no
 /// room for any more.
@@ -167,7 +167,11 @@ impl Filling {
 
 /// The revision before the first record modified at `time` or later. Times do not decrease as revisions grow, so that
 /// a search by halves finds it with a few dozen looks, and needs no index.
-async fn before(mut connection: &AsyncPgConnection, space: &SpaceRow, time: Timestamp) -> Result<Rev, Fault> {
+pub(super) async fn before(
+    mut connection: &AsyncPgConnection,
+    space: &SpaceRow,
+    time: Timestamp,
+) -> Result<Rev, Fault> {
     let (mut low, mut high) = (0, space.state.head.to_stored());
     // Everything at or below `low` is older than `time`; nothing above `high` has to be left out.
     while low < high {
@@ -188,7 +192,7 @@ async fn before(mut connection: &AsyncPgConnection, space: &SpaceRow, time: Time
 }
 
 /// When the first tombstone of these collections after `edge` was written.
-async fn oldest_tombstone(
+pub(super) async fn oldest_tombstone(
     mut connection: &AsyncPgConnection,
     space: &SpaceRow,
     choice: Option<&Collections>,
@@ -362,24 +366,4 @@ pub(super) async fn fetch(
         }
     }
     Ok(Fetched { changes: page.rows.changes, next: page.next })
-}
-
-/// What a purge up to `cut` would do.
-pub(super) async fn purge_preview(
-    mut connection: &AsyncPgConnection,
-    space: &SpaceName,
-    cut: Timestamp,
-    remembered: Option<&Arc<Known>>,
-) -> Result<Purged, Fault> {
-    let known = rows::existing_space(connection, space, remembered).await?;
-    let horizon_before = known.row.state.tally(None).horizon;
-    let mut total = Purged { horizon_before, horizon: horizon_before, ..Purged::default() };
-    for (collection, _) in &known.row.collections {
-        let doomed = Doomed { collection: *collection, cut: cut.micros() };
-        let (tombstones, bytes, newest) = doomed.get_result::<(i64, i64, i64)>(&mut connection).await?;
-        total.tombstones += tombstones.unsigned_abs();
-        total.bytes += bytes.unsigned_abs();
-        total.horizon = total.horizon.max(Rev::from_stored(newest));
-    }
-    Ok(total)
 }

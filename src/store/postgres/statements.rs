@@ -213,13 +213,104 @@ statement! {
 }
 
 statement! {
-    /// Tombstones of a collection that are old enough: how many, bytes of their ids, and the newest revision.
-    Doomed {
+    /// Tombstones of a collection between two revisions: how many, bytes of their ids, and the newest revision.
+    CountTombstones {
         collection: BigInt = i64,
-        cut: BigInt = i64,
+        after: BigInt = i64,
+        upto: BigInt = i64,
     } -> (BigInt, BigInt, BigInt),
     "SELECT count(*), coalesce(sum(octet_length(id)), 0)::bigint, coalesce(max(rev), 0)
-     FROM records WHERE collection_id = ? AND deleted AND modified_at <= ?"
+     FROM records WHERE collection_id = ? AND deleted AND rev > ? AND rev <= ?"
+}
+
+statement! {
+    /// Every live record of a space, in order: its revision and collection, and the bytes of its data and of its id, which
+    /// as JSON has a backslash before each quote and each backslash.
+    Sizes {
+        space: BigInt = i64,
+    } -> (BigInt, BigInt, BigInt),
+    "SELECT rev, collection_id,
+        (octet_length(data::text) + octet_length(id) + length(id) - length(translate(id, '\"\\', '')))::bigint
+     FROM records WHERE space_id = ? AND NOT deleted ORDER BY rev"
+}
+
+statement! {
+    /// Remembers where clients were seen, unless it is known from later.
+    NoteClients<'a> {
+        spaces: Array<Text> = Vec<&'a str>,
+        names: Array<Text> = Vec<&'a str>,
+        revs: Array<BigInt> = Vec<i64>,
+        cursors: Array<Nullable<Text>> = Vec<Option<String>>,
+        choices: Array<Nullable<Text>> = Vec<Option<String>>,
+        agents: Array<Nullable<Text>> = Vec<Option<&'a str>>,
+        times: Array<BigInt> = Vec<i64>,
+    } -> (),
+    "INSERT INTO known_clients AS k (space_id, name, rev, cursor, collections, agent, seen_at)
+     SELECT s.id, n.name, n.rev, n.cursor, n.collections, n.agent, n.seen_at
+     FROM unnest(?, ?, ?, ?, ?, ?, ?) AS n (space, name, rev, cursor, collections, agent, seen_at)
+     JOIN spaces s ON s.name = n.space COLLATE \"C\"
+     ORDER BY s.id, n.name COLLATE \"C\"
+     ON CONFLICT (space_id, name) DO UPDATE SET
+        rev = excluded.rev, cursor = excluded.cursor, collections = excluded.collections, agent = excluded.agent,
+        seen_at = excluded.seen_at
+     WHERE k.seen_at <= excluded.seen_at"
+}
+
+statement! {
+    /// Adds to the counts of pulls by clients without a name.
+    CountPulls<'a> {
+        spaces: Array<Text> = Vec<&'a str>,
+        days: Array<BigInt> = Vec<i64>,
+        buckets: Array<BigInt> = Vec<i64>,
+        pulls: Array<BigInt> = Vec<i64>,
+        times: Array<BigInt> = Vec<i64>,
+    } -> (),
+    "INSERT INTO anonymous_pulls AS a (space_id, day, bucket, pulls, seen_at)
+     SELECT s.id, n.day, n.bucket, n.pulls, n.seen_at
+     FROM unnest(?, ?, ?, ?, ?) AS n (space, day, bucket, pulls, seen_at)
+     JOIN spaces s ON s.name = n.space COLLATE \"C\"
+     ORDER BY s.id, n.day, n.bucket
+     ON CONFLICT (space_id, day, bucket) DO UPDATE SET
+        pulls = a.pulls + excluded.pulls, seen_at = greatest(a.seen_at, excluded.seen_at)"
+}
+
+statement! {
+    /// The counts of pulls by clients without a name, of the days after a time.
+    AnonymousSince {
+        space: BigInt = i64,
+        after: BigInt = i64,
+    } -> (BigInt, BigInt, BigInt),
+    "SELECT bucket, sum(pulls)::bigint, max(seen_at) FROM anonymous_pulls
+     WHERE space_id = ? AND day > ? GROUP BY bucket ORDER BY bucket"
+}
+
+statement! {
+    /// Forgets where clients were seen before a time, which is given twice: see [`ForgetClients`].
+    ExpireClients {
+        before: BigInt = i64,
+        again: BigInt = i64,
+        limit: BigInt = i64,
+    } -> (),
+    "DELETE FROM known_clients WHERE seen_at < ? AND ctid = ANY (ARRAY (
+        SELECT ctid FROM known_clients WHERE seen_at < ? ORDER BY seen_at LIMIT ?))"
+}
+
+statement! {
+    /// Keeps a sample of every space that is not as its last one says.
+    TakeSamples {
+        now: BigInt = i64,
+    } -> (),
+    "INSERT INTO samples (space_id, at, head, horizon, live, tombstones)
+     SELECT p.id, ?, p.head, p.horizon, p.live, p.tombstones FROM (
+        SELECT s.id, s.head, coalesce(max(c.horizon), 0) AS horizon, coalesce(sum(c.live), 0)::bigint AS live,
+            coalesce(sum(c.tombstones), 0)::bigint AS tombstones
+        FROM spaces s LEFT JOIN collections c ON c.space_id = s.id WHERE s.name IS NOT NULL GROUP BY s.id
+     ) AS p LEFT JOIN LATERAL (
+        SELECT * FROM samples WHERE space_id = p.id ORDER BY at DESC LIMIT 1
+     ) AS last ON true
+     WHERE (last.head, last.horizon, last.live, last.tombstones)
+        IS DISTINCT FROM (p.head, p.horizon, p.live, p.tombstones)
+     ON CONFLICT DO NOTHING"
 }
 
 impl UpdateCollections {

@@ -132,6 +132,7 @@ fn begin(tx: &mut Transaction<'_>, source: &SpaceState) -> Result<CopyUnderWay, 
             spaces::retention.eq(source.policy.retention.to_string()),
             spaces::hold_for_clients.eq(source.policy.hold_for_clients),
             spaces::max_retention.eq(source.policy.max_retention.to_string()),
+            spaces::max_tombstones.eq(source.policy.max_tombstones.map(u64::cast_signed)),
             spaces::created_at.eq(source.created_at.micros()),
             spaces::modified_at.eq(source.modified_at.micros()),
         ))
@@ -254,6 +255,7 @@ fn finish(
             spaces::retention.eq(source.policy.retention.to_string()),
             spaces::hold_for_clients.eq(source.policy.hold_for_clients),
             spaces::max_retention.eq(source.policy.max_retention.to_string()),
+            spaces::max_tombstones.eq(source.policy.max_tombstones.map(u64::cast_signed)),
             spaces::created_at.eq(source.created_at.micros()),
             spaces::modified_at.eq(source.modified_at.micros()),
         ))

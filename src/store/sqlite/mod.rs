@@ -3,17 +3,21 @@
 //! - `writer` and `transaction`: group commit; `writes`: what a write does within it; `checkpointer`: the WAL kept short.
 //! - `readers` and `reads`: snapshots and what is read in them; `rows`: rows to domain values.
 //! - `states`: spaces in memory, right for as long as `wal_index` says that nothing was committed.
+//! - `retention` (with `clients` and `purging`): who was seen, and what may go.
 //! - `copying`: a space as it lies, to another store or from one.
 //! - `heads` and `restore`: noticing a file that was put back from a backup; `backup`: making one.
 
 mod backup;
 mod checkpointer;
+mod clients;
 mod connection;
 mod copying;
 mod heads;
+mod purging;
 mod readers;
 mod reads;
 mod restore;
+mod retention;
 mod rows;
 mod states;
 mod transaction;
@@ -31,11 +35,9 @@ use crate::domain::pull::{PullRequest, Pulled, View};
 use crate::domain::push::{PushRequest, Pushed};
 use crate::domain::record::{RecordWrite, Written};
 use crate::domain::repair::{FetchRequest, Fetched, Manifest, ManifestRequest};
-use crate::domain::{
-    Change, Clock, CollectionName, Collections, RecordId, RetentionPolicy, SpaceName, SpaceState, Timestamp,
-};
+use crate::domain::{Change, Clock, CollectionName, Collections, RecordId, RetentionPolicy, SpaceName, SpaceState};
 use crate::store::writes as shared;
-use crate::store::{ListRequest, Listing, PolicyChange, Purged, Store, StoreError, StoreOptions};
+use crate::store::{ListRequest, Listing, PolicyChange, Store, StoreError, StoreOptions};
 
 pub use backup::backup;
 use checkpointer::Checkpointer;
@@ -145,14 +147,6 @@ impl Store for SqliteStore {
 
     async fn fetch(&self, request: FetchRequest) -> Result<Fetched, StoreError> {
         self.readers.read(move |connection| reads::fetch(connection, &request)).await
-    }
-
-    async fn purge_preview(&self, space: SpaceName, cut: Timestamp) -> Result<Purged, StoreError> {
-        self.readers.read(move |connection| reads::purge_preview(connection, &space, cut)).await
-    }
-
-    async fn purge_step(&self, space: SpaceName, cut: Timestamp, max_rows: usize) -> Result<Purged, StoreError> {
-        self.writer.write(move |tx| writes::purge_step(tx, &space, cut, max_rows)).await
     }
 
     async fn sweep_step(&self, max_rows: usize) -> Result<usize, StoreError> {

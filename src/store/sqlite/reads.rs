@@ -13,7 +13,7 @@ use crate::domain::{
 };
 use crate::store::rows::{CHANGE, ChangeColumns, SpaceRow};
 use crate::store::schema::records;
-use crate::store::{ListRequest, Listing, Purged, StoreError};
+use crate::store::{ListRequest, Listing, StoreError};
 
 /// A collection of up to this many rows is read by itself and sorted where the range that it lies in is far longer;
 /// a larger one is filtered out of the range.
@@ -103,7 +103,7 @@ pub(super) fn collect(
 
 /// The revision before the first record modified at `time` or later. Times do not decrease as revisions grow, so that
 /// a search by halves finds it with a few dozen looks, and needs no index.
-fn before(connection: &mut SqliteConnection, space: &SpaceRow, time: Timestamp) -> Result<Rev, StoreError> {
+pub(super) fn before(connection: &mut SqliteConnection, space: &SpaceRow, time: Timestamp) -> Result<Rev, StoreError> {
     let (mut low, mut high) = (0, space.state.head.to_stored());
     // Everything at or below `low` is older than `time`; nothing above `high` has to be left out.
     while low < high {
@@ -124,7 +124,7 @@ fn before(connection: &mut SqliteConnection, space: &SpaceRow, time: Timestamp) 
 }
 
 /// When the first tombstone of these collections after `edge` was written.
-fn oldest_tombstone(
+pub(super) fn oldest_tombstone(
     connection: &mut SqliteConnection,
     space: &SpaceRow,
     choice: Option<&Collections>,
@@ -276,40 +276,4 @@ pub(super) fn fetch(connection: &mut SqliteConnection, request: &FetchRequest) -
         }
     }
     Ok(Fetched { changes, next: None })
-}
-
-#[derive(diesel::QueryableByName)]
-struct Doomed {
-    #[diesel(sql_type = diesel::sql_types::BigInt)]
-    tombstones: i64,
-    #[diesel(sql_type = diesel::sql_types::BigInt)]
-    bytes: i64,
-    #[diesel(sql_type = diesel::sql_types::BigInt)]
-    newest: i64,
-}
-
-/// What a purge up to `cut` would do.
-pub(super) fn purge_preview(
-    connection: &mut SqliteConnection,
-    space: &SpaceName,
-    cut: Timestamp,
-) -> Result<Purged, StoreError> {
-    let space = rows::existing_space(connection, space)?;
-    let horizon_before = space.state.tally(None).horizon;
-    let mut total = Purged { horizon_before, horizon: horizon_before, ..Purged::default() };
-    for (collection, _) in &space.collections {
-        let doomed = diesel::sql_query(
-            "SELECT COUNT(*) AS tombstones, COALESCE(SUM(LENGTH(CAST(id AS BLOB))), 0) AS bytes, \
-             COALESCE(MAX(rev), 0) AS newest FROM records \
-             WHERE collection_id = ?1 AND deleted = 1 AND modified_at <= ?2",
-        )
-        .bind::<diesel::sql_types::BigInt, _>(*collection)
-        .bind::<diesel::sql_types::BigInt, _>(cut.micros())
-        .get_result::<Doomed>(connection)
-        .map_err(failure)?;
-        total.tombstones += doomed.tombstones.unsigned_abs();
-        total.bytes += doomed.bytes.unsigned_abs();
-        total.horizon = total.horizon.max(Rev::from_stored(doomed.newest));
-    }
-    Ok(total)
 }

@@ -137,6 +137,7 @@ impl<'a> Transaction<'a> {
                 spaces::retention.eq(policy.retention.to_string()),
                 spaces::hold_for_clients.eq(policy.hold_for_clients),
                 spaces::max_retention.eq(policy.max_retention.to_string()),
+                spaces::max_tombstones.eq(policy.max_tombstones.map(u64::cast_signed)),
             ))
             .execute(self.connection)
             .map_err(failure)?;
@@ -217,6 +218,7 @@ impl Writing for Transaction<'_> {
                 spaces::retention.eq(policy.retention.to_string()),
                 spaces::hold_for_clients.eq(policy.hold_for_clients),
                 spaces::max_retention.eq(policy.max_retention.to_string()),
+                spaces::max_tombstones.eq(policy.max_tombstones.map(u64::cast_signed)),
                 spaces::created_at.eq(now),
                 spaces::modified_at.eq(now),
             ))

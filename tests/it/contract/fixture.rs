@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
+use strandline::domain::client::{AnonymousPulls, KnownClient};
+use strandline::domain::forecast::Forecast;
 use strandline::domain::pull::{Page, PullRequest, Pulled, Resync};
+use strandline::domain::purge::{PurgeBounds, PurgeRule};
 use strandline::domain::push::{Base, Op, Outcome, Proposal, PushAnswer, PushRequest, Pushed};
 use strandline::domain::record::{Guard, RecordWrite, Written};
 use strandline::domain::{
@@ -12,7 +15,7 @@ use strandline::domain::{
     SpaceName, SpaceState, State, Timestamp,
 };
 use strandline::feed::Feed;
-use strandline::store::{self, Copying, DatabaseUrl, Store, StoreError, StoreOptions};
+use strandline::store::{self, Copying, Costs, DatabaseUrl, RetentionStore, Store, StoreError, StoreOptions};
 
 use crate::support::{Backup, Home};
 
@@ -116,7 +119,18 @@ impl Fixture {
     /// Purges everything that is a tombstone now.
     pub async fn purge(&self) -> strandline::store::Purged {
         let cut = self.clock.now().max(self.state().await.modified_at);
-        self.store.purge_step(space(), cut, 10_000).await.unwrap()
+        self.purge_up_to(cut, 10_000).await.unwrap()
+    }
+
+    /// Purges at most so many tombstones of this time or before.
+    pub async fn purge_up_to(&self, cut: Timestamp, max_rows: usize) -> Result<store::Purged, StoreError> {
+        let bounds = self.store.purge_bounds(space(), older(cut)).await?;
+        self.store.purge_step(space(), &bounds, max_rows).await
+    }
+
+    /// What a purge of all tombstones of this time or before would do.
+    pub async fn forecast(&self, cut: Timestamp) -> Forecast {
+        self.store.forecast(space(), vec![older(cut)], Costs::Told).await.unwrap().pop().unwrap()
     }
 
     /// Every live record, read page by page of `limit` with the self-check at the end.
@@ -231,6 +245,11 @@ pub fn done(written: Written) -> (Change, bool) {
     }
 }
 
+/// The rule by which everything goes that is of this time or before.
+pub fn older(cut: Timestamp) -> PurgeRule {
+    PurgeRule { cut: Some(cut), hold: None, keep: None }
+}
+
 /// What a fixture holds while its store is closed.
 struct Nowhere;
 
@@ -259,13 +278,26 @@ nowhere! { Store,
     list(request: store::ListRequest) -> store::Listing;
     manifest(request: strandline::domain::repair::ManifestRequest) -> strandline::domain::repair::Manifest;
     fetch(request: strandline::domain::repair::FetchRequest) -> strandline::domain::repair::Fetched;
-    purge_preview(space: SpaceName, cut: Timestamp) -> store::Purged;
-    purge_step(space: SpaceName, cut: Timestamp, max_rows: usize) -> store::Purged;
     sweep_step(max_rows: usize) -> usize;
     may_compact() -> bool;
     open_epoch(space: SpaceName) -> Arc<SpaceState>;
     ready() -> ();
     { async fn close(&self) {} }
+}
+
+nowhere! { RetentionStore,
+    note_clients(sightings: store::Sightings) -> ();
+    clients(space: SpaceName, after: Option<ClientName>, limit: usize) -> Vec<KnownClient>;
+    forget_client(space: SpaceName, client: ClientName) -> bool;
+    anonymous_pulls(space: SpaceName, since: Timestamp) -> Vec<AnonymousPulls>;
+    expire_clients(before: Timestamp, max_rows: usize) -> usize;
+    forecast(space: SpaceName, rules: Vec<PurgeRule>, costs: Costs) -> Vec<Forecast>;
+    purge_bounds(space: SpaceName, rule: PurgeRule) -> PurgeBounds;
+    purge_step(space: SpaceName, bounds: &PurgeBounds, max_rows: usize) -> store::Purged;
+    tombstone_ages(space: SpaceName, times: Vec<Timestamp>) -> Vec<u64>;
+    oldest_tombstone(space: SpaceName) -> Option<Timestamp>;
+    take_samples(now: Timestamp, before: Timestamp) -> ();
+    samples(space: SpaceName) -> Vec<store::Sample>;
 }
 
 nowhere! { Copying,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::fixture::*;
+use strandline::compactor::Order;
 use strandline::domain::push::{Base, Outcome, PushRequest, Pushed};
 use strandline::domain::{Checksum, Timestamp};
 use strandline::store::StoreError;
@@ -87,19 +88,19 @@ async fn the_horizon_rises_to_the_newest_tombstone_purged_and_no_further() {
     store.put("todos", "e", "{}").await; // 7
     store.delete("todos", "c").await; // 8
     let cut = NOON;
-    let preview = store.store.purge_preview(space(), cut).await.unwrap();
+    let preview = store.forecast(cut).await;
     assert_eq!((preview.tombstones, preview.bytes, preview.horizon), (1, 1, rev(5)));
-    let purged = store.store.purge_step(space(), cut, 100).await.unwrap();
+    let purged = store.purge_up_to(cut, 100).await.unwrap();
     assert_eq!((purged.tombstones, purged.horizon_before, purged.horizon, purged.more), (1, rev(0), rev(5), false));
     // Step by step the horizon never leaves a purged tombstone above it, nor a kept one below.
     let cut = Timestamp::from_micros(i64::MAX);
-    let step = store.store.purge_step(space(), cut, 1).await.unwrap();
+    let step = store.purge_up_to(cut, 1).await.unwrap();
     assert_eq!((step.tombstones, step.horizon, step.more), (1, rev(6), true));
     assert_eq!(brief(&store.page("6").await.changes), ["e@7", "-c@8"]);
     assert_eq!(store.resync("5").await.horizon, rev(6));
-    let rest = store.store.purge_step(space(), cut, 10).await.unwrap();
+    let rest = store.purge_up_to(cut, 10).await.unwrap();
     assert_eq!((rest.tombstones, rest.horizon), (1, rev(8)));
-    let nothing = store.store.purge_step(space(), cut, 10).await.unwrap();
+    let nothing = store.purge_up_to(cut, 10).await.unwrap();
     assert_eq!((nothing.tombstones, nothing.horizon_before, nothing.horizon), (0, rev(8), rev(8)));
 }
 
@@ -136,7 +137,8 @@ async fn a_clock_that_goes_back_is_not_followed() {
     let page = store.page("0").await;
     assert_eq!(page.changes[0].modified_at, NOON);
     assert_eq!(page.valid_until.unwrap().to_string(), "2026-12-22T20:00:00.000000Z");
-    let dry = strandline::compactor::compact(&*store.store, &*store.clock, &space(), "0s".parse().ok(), true).await;
+    let order = Order { older_than: "0s".parse().ok(), dry_run: true, force: false };
+    let dry = strandline::compactor::compact(&*store.store, &*store.clock, &space(), order).await;
     assert_eq!(dry.unwrap().tombstones, 1);
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 use strandline::domain::pull::{PullRequest, Pulled};
+use strandline::domain::purge::PurgeRule;
 use strandline::domain::push::{self, PushRequest, Pushed};
 use strandline::domain::record::{self, RecordWrite, Written};
 use strandline::domain::repair::{FetchRequest, ManifestRequest};
@@ -224,7 +225,9 @@ impl Server for Real {
 
     fn purge(&mut self, age: u64) {
         let cut = self.clock.now().minus(Duration::from_secs(age));
-        while RUNTIME.block_on(self.store().purge_step(space(), cut, PURGED_AT_ONCE)).unwrap().more {}
+        let rule = PurgeRule { cut: Some(cut), hold: None, keep: None };
+        let bounds = RUNTIME.block_on(self.store().purge_bounds(space(), rule)).unwrap();
+        while RUNTIME.block_on(self.store().purge_step(space(), &bounds, PURGED_AT_ONCE)).unwrap().more {}
     }
 
     fn restart(&mut self) {

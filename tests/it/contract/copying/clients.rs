@@ -121,10 +121,7 @@ async fn records_lists_manifests_and_fetches_are_the_same() {
                 max_bytes: usize::MAX,
             };
             told.push(format!("{:?}", store.store.fetch(fetch).await.unwrap()));
-            told.push(format!(
-                "{:?}",
-                store.store.purge_preview(space(), store.state().await.modified_at).await.unwrap()
-            ));
+            told.push(format!("{:?}", store.forecast(store.state().await.modified_at).await));
             told
         };
         assert_eq!(told(&source).await, told(&target).await);

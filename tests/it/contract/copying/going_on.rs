@@ -2,7 +2,7 @@
 
 use strandline::domain::repair::{FetchRequest, ManifestRequest};
 use strandline::domain::{ClientName, CollectionName, RecordId, Runs, SpaceState};
-use strandline::store::{ClientSeq, ListRequest, StoreError};
+use strandline::store::{ClientSeq, Costs, ListRequest, StoreError};
 
 use super::*;
 
@@ -159,6 +159,8 @@ async fn nobody_sees_a_copy_that_is_not_finished() {
                 FetchRequest { space: space(), runs, collections: None, from: rev(0), limit: 9, max_bytes: usize::MAX };
             let request = RowsRequest { space: space(), after: rev(0), limit: 9, max_bytes: usize::MAX };
             let id = RecordId::new("t0").unwrap();
+            let bounds = source.store.purge_bounds(space(), older(source.state().await.modified_at)).await.unwrap();
+            let phone = ClientName::new("phone").unwrap();
             for (what, answer) in [
                 ("space", store.space(&space()).await.err()),
                 ("pull", store.pull(pull("", None)).await.err()),
@@ -168,8 +170,15 @@ async fn nobody_sees_a_copy_that_is_not_finished() {
                 ("fetch", store.fetch(fetch).await.err()),
                 ("rows", store.rows(request).await.err()),
                 ("seqs", store.seqs(space(), None, 9).await.err()),
-                ("purge", store.purge_step(space(), source.state().await.modified_at, 9).await.err()),
-                ("preview", store.purge_preview(space(), NOON).await.err()),
+                ("purge", store.purge_step(space(), &bounds, 9).await.err()),
+                ("bounds", store.purge_bounds(space(), older(NOON)).await.err()),
+                ("forecast", store.forecast(space(), vec![older(NOON)], Costs::Told).await.err()),
+                ("ages", store.tombstone_ages(space(), vec![NOON]).await.err()),
+                ("oldest", store.oldest_tombstone(space()).await.err()),
+                ("clients", store.clients(space(), None, 9).await.err()),
+                ("forget", store.forget_client(space(), phone.clone()).await.err()),
+                ("anonymous", store.anonymous_pulls(space(), NOON).await.err()),
+                ("samples", store.samples(space()).await.err()),
                 ("epoch", store.open_epoch(space()).await.err()),
                 ("delete", store.delete_space(space()).await.err()),
             ] {

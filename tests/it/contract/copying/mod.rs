@@ -80,6 +80,7 @@ async fn give_a_past(store: &Fixture) {
         retention: Some("7d".parse().unwrap()),
         hold_for_clients: Some(true),
         max_retention: Some("60d".parse().unwrap()),
+        max_tombstones: Some(Some(1_000_000)),
     };
     store.store.configure(space(), policy).await.unwrap();
     for n in 0..6 {
