@@ -3,18 +3,19 @@
 //! A step is one small transaction of the store and cannot be interrupted; the waits between steps can. Nothing is
 //! kept between steps: killed at any point, the next run goes on where the last step ended.
 
+mod pace;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::domain::purge::{self, Explanation, PurgeRule};
-use crate::domain::{Clock, Retention, Rev, SpaceName};
+use crate::domain::{Clock, Retention, Rev, SpaceName, Timestamp};
 use crate::feed::Feed;
 use crate::store::{Costs, Purged, Store, StoreError};
+use pace::Pace;
 
-/// Tombstones a step. A step of this size holds the writer for a few milliseconds.
-const STEP_ROWS: usize = 250;
-/// The compactor rests this many times as long as its last step took, so that it uses a part of the writer only.
-const REST: u32 = 3;
+/// Pages of free space given back in one step.
+const STEP_PAGES: usize = 64;
 /// How long bounds are used before they are looked for anew: a client may have been seen meanwhile.
 const BOUNDS_LAST: Duration = Duration::from_secs(1);
 /// Spaces looked at in one query.
@@ -98,11 +99,12 @@ pub async fn explain(store: &dyn Store, clock: &dyn Clock, space: &SpaceName) ->
 /// Purges everything of `space` that `rule` lets go, step by step.
 async fn purge(store: &dyn Store, space: &SpaceName, rule: PurgeRule) -> Result<Purged, StoreError> {
     let mut total: Option<Purged> = None;
+    let mut pace = Pace::default();
     loop {
         let (bounds, found) = (store.purge_bounds(space.clone(), rule).await?, Instant::now());
         loop {
             let begun = Instant::now();
-            let step = store.purge_step(space.clone(), &bounds, STEP_ROWS).await?;
+            let step = store.purge_step(space.clone(), &bounds, pace.rows()).await?;
             let first = total.get_or_insert(Purged { tombstones: 0, bytes: 0, ..step });
             *first = Purged {
                 tombstones: first.tombstones + step.tombstones,
@@ -110,11 +112,12 @@ async fn purge(store: &dyn Store, space: &SpaceName, rule: PurgeRule) -> Result<
                 horizon_before: first.horizon_before,
                 horizon: step.horizon,
                 more: step.more,
+                waited: step.waited,
             };
             if !step.more {
                 return Ok(*first);
             }
-            tokio::time::sleep(begun.elapsed() * REST).await;
+            tokio::time::sleep(pace.after(begun.elapsed(), step.waited)).await;
             if found.elapsed() > BOUNDS_LAST {
                 break;
             }
@@ -183,17 +186,35 @@ async fn round(store: &dyn Store, clock: &dyn Clock, client_expiry: Retention) -
             _ => break,
         }
     }
-    let expired = client_expiry.cut(clock.now());
+    sweep(store, client_expiry.cut(clock.now())).await?;
+    give_back(store).await
+}
+
+/// Removes what deleted spaces left behind, and what is known of clients from before `expired`.
+async fn sweep(store: &dyn Store, expired: Option<Timestamp>) -> Result<(), StoreError> {
+    let mut pace = Pace::default();
     loop {
         let begun = Instant::now();
         let forgotten = match expired {
-            Some(before) => store.expire_clients(before, STEP_ROWS).await?,
+            Some(before) => store.expire_clients(before, pace.rows()).await?,
             None => 0,
         };
-        if forgotten + store.sweep_step(STEP_ROWS).await? == 0 {
+        if forgotten + store.sweep_step(pace.rows()).await? == 0 {
             return Ok(());
         }
-        tokio::time::sleep(begun.elapsed() * REST).await;
+        tokio::time::sleep(pace.after(begun.elapsed(), Duration::ZERO)).await;
+    }
+}
+
+/// Gives the space of what was removed back to the system.
+async fn give_back(store: &dyn Store) -> Result<(), StoreError> {
+    loop {
+        let begun = Instant::now();
+        let given = store.give_back(STEP_PAGES).await?;
+        if given.pages == 0 {
+            return Ok(());
+        }
+        tokio::time::sleep(Pace::default().after(begun.elapsed(), given.waited)).await;
     }
 }
 

@@ -30,7 +30,7 @@ use crate::feed::Feed;
 pub use copying::{Batch, ClientSeq, CollectionDifference, CopyUnderWay, Copying, RowsRequest};
 pub use failure::StoreError;
 use retention::DAY;
-pub use retention::{Costs, Purged, RetentionStore, Sample, Sightings};
+pub use retention::{Costs, GivenBack, Purged, RetentionStore, Sample, Sightings};
 pub use url::{DatabaseUrl, DatabaseUrlFault, PostgresUrl, redacted};
 
 /// What the server keeps. Every operation sees one snapshot, or is one durable transaction.

@@ -1,5 +1,7 @@
 //! What a store keeps and tells of retention: where clients were seen, what a purge would do, how spaces went.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use super::StoreError;
@@ -52,6 +54,9 @@ pub trait RetentionStore {
     /// the bounds it does nothing.
     async fn purge_step(&self, space: SpaceName, bounds: &PurgeBounds, max_rows: usize) -> Result<Purged, StoreError>;
 
+    /// Gives some pages of free space back to the system, at most `max_pages`, where the store does that itself.
+    async fn give_back(&self, max_pages: usize) -> Result<GivenBack, StoreError>;
+
     /// Of each of these times, how many tombstones of a space are of that time or before.
     async fn tombstone_ages(&self, space: SpaceName, times: Vec<Timestamp>) -> Result<Vec<u64>, StoreError>;
 
@@ -96,6 +101,17 @@ pub struct Purged {
     pub horizon: Rev,
     /// Whether tombstones that may be purged are left.
     pub more: bool,
+    /// How long the step waited for its turn among writes.
+    pub waited: Duration,
+}
+
+/// Space that was given back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GivenBack {
+    /// Pages; 0 when there is nothing worth giving back.
+    pub pages: u64,
+    /// How long the step waited for its turn among writes.
+    pub waited: Duration,
 }
 
 /// How a space was at some time.

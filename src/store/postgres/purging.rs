@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -176,10 +177,12 @@ pub(super) async fn step(
     bounds: &PurgeBounds,
     max_rows: usize,
 ) -> Result<Purged, Fault> {
+    let asked = Instant::now();
     let known = lock_existing(connection, name).await?;
+    let waited = asked.elapsed();
     let state = &known.row.state;
     let horizon_before = state.tally(None).horizon;
-    let mut total = Purged { horizon_before, horizon: horizon_before, ..Purged::default() };
+    let mut total = Purged { horizon_before, horizon: horizon_before, waited, ..Purged::default() };
     if state.epoch() != bounds.epoch {
         return Ok(total);
     }

@@ -10,7 +10,7 @@ use crate::domain::client::{AnonymousPulls, KnownClient};
 use crate::domain::forecast::Forecast;
 use crate::domain::purge::{PurgeBounds, PurgeRule};
 use crate::domain::{ClientName, SpaceName, Timestamp};
-use crate::store::{Costs, Purged, RetentionStore, Sample, Sightings, StoreError};
+use crate::store::{Costs, GivenBack, Purged, RetentionStore, Sample, Sightings, StoreError};
 
 #[async_trait]
 impl RetentionStore for PostgresStore {
@@ -91,6 +91,11 @@ impl RetentionStore for PostgresStore {
             async move { purging::step(connection, &space, &bounds, max_rows).await }.boxed()
         })
         .await
+    }
+
+    async fn give_back(&self, _max_pages: usize) -> Result<GivenBack, StoreError> {
+        // Autovacuum does it, by the settings of the tables.
+        Ok(GivenBack::default())
     }
 
     async fn tombstone_ages(&self, space: SpaceName, times: Vec<Timestamp>) -> Result<Vec<u64>, StoreError> {

@@ -12,8 +12,10 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
 /// What every connection is told. `busy_timeout` comes first: the others may already have to wait for a lock.
 /// `synchronous = FULL`: what is acknowledged survives a power cut.
+/// `auto_vacuum` counts where the file has no table yet: a new one can give free pages back, step by step.
 const PRAGMAS: &str = "
     PRAGMA busy_timeout = 5000;
+    PRAGMA auto_vacuum = INCREMENTAL;
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA temp_store = MEMORY;

@@ -3,7 +3,7 @@
 //! - `writer` and `transaction`: group commit; `writes`: what a write does within it; `checkpointer`: the WAL kept short.
 //! - `readers` and `reads`: snapshots and what is read in them; `rows`: rows to domain values.
 //! - `states`: spaces in memory, right for as long as `wal_index` says that nothing was committed.
-//! - `retention` (with `clients` and `purging`): who was seen, and what may go.
+//! - `retention` (with `clients` and `purging`): who was seen, and what may go; `vacuum`: free space given back.
 //! - `copying`: a space as it lies, to another store or from one.
 //! - `heads` and `restore`: noticing a file that was put back from a backup; `backup`: making one.
 
@@ -21,6 +21,7 @@ mod retention;
 mod rows;
 mod states;
 mod transaction;
+mod vacuum;
 mod wal_index;
 mod watcher;
 mod writer;

@@ -1,13 +1,16 @@
 //! Retention on SQLite: reads in a snapshot, writes by the writer.
 
+use std::time::Instant;
+
 use async_trait::async_trait;
 
-use super::{SqliteStore, clients, purging};
+use super::transaction::Transaction;
+use super::{SqliteStore, clients, purging, vacuum};
 use crate::domain::client::{AnonymousPulls, KnownClient};
 use crate::domain::forecast::Forecast;
 use crate::domain::purge::{PurgeBounds, PurgeRule};
 use crate::domain::{ClientName, SpaceName, Timestamp};
-use crate::store::{Costs, Purged, RetentionStore, Sample, Sightings, StoreError};
+use crate::store::{Costs, GivenBack, Purged, RetentionStore, Sample, Sightings, StoreError};
 
 #[async_trait]
 impl RetentionStore for SqliteStore {
@@ -50,8 +53,25 @@ impl RetentionStore for SqliteStore {
     }
 
     async fn purge_step(&self, space: SpaceName, bounds: &PurgeBounds, max_rows: usize) -> Result<Purged, StoreError> {
-        let bounds = bounds.clone();
-        self.writer.write(move |tx| purging::step(tx, &space, &bounds, max_rows)).await
+        let (bounds, asked) = (bounds.clone(), Instant::now());
+        let step = move |tx: &mut Transaction<'_>| {
+            let waited = asked.elapsed();
+            Ok(Purged { waited, ..purging::step(tx, &space, &bounds, max_rows)? })
+        };
+        self.writer.write(step).await
+    }
+
+    async fn give_back(&self, max_pages: usize) -> Result<GivenBack, StoreError> {
+        // Looked at outside of the writer's queue: mostly there is nothing to give back.
+        if self.readers.read(vacuum::surplus).await? == 0 {
+            return Ok(GivenBack::default());
+        }
+        let asked = Instant::now();
+        let step = move |tx: &mut Transaction<'_>| {
+            let waited = asked.elapsed();
+            Ok(GivenBack { pages: vacuum::step(tx.connection, max_pages)?, waited })
+        };
+        self.writer.write(step).await
     }
 
     async fn tombstone_ages(&self, space: SpaceName, times: Vec<Timestamp>) -> Result<Vec<u64>, StoreError> {

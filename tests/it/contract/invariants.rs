@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::fixture::*;
+use crate::support::over_postgres;
 use strandline::compactor::Order;
-use strandline::domain::push::{Base, Outcome, PushRequest, Pushed};
+use strandline::domain::push::{Base, Op, Outcome, PushRequest, Pushed};
 use strandline::domain::{Checksum, Timestamp};
 use strandline::store::StoreError;
 
@@ -204,4 +205,37 @@ async fn a_deleted_space_is_gone_at_once_and_its_rows_are_swept() {
     assert_eq!(store.home.ask("SELECT COUNT(*) FROM records"), 1);
     assert_eq!(store.home.ask("SELECT COUNT(*) FROM spaces"), 1);
     assert_eq!(store.everything(10).await.len(), 1);
+}
+
+/// What a purge leaves free in a file is given back, but for what later writes will use.
+#[tokio::test(flavor = "multi_thread")]
+async fn free_space_is_given_back_in_steps() {
+    let store = Fixture::new().await;
+    if over_postgres() {
+        // Autovacuum does that there.
+        assert_eq!(store.store.give_back(64).await.unwrap().pages, 0);
+        return;
+    }
+    let data = format!(r#"{{"text":"{}"}}"#, "x".repeat(4_000));
+    let ids: Vec<String> = (0..3_000).map(|n| format!("r{n}")).collect();
+    let put = |id: &String| proposal("todos", id, Base::Any, put_op(&data));
+    let delete = |id: &String| proposal("todos", id, Base::Any, Op::Delete);
+    store.push(ids.iter().map(put).collect()).await;
+    store.push(ids.iter().map(delete).collect()).await;
+    store.purge().await;
+    let pages = |store: &Fixture| store.home.ask("SELECT page_count FROM pragma_page_count");
+    let free = |store: &Fixture| store.home.ask("SELECT freelist_count FROM pragma_freelist_count");
+    let before = pages(&store);
+    assert!(free(&store) > 2_500, "{} of {before}", free(&store));
+    let mut steps = 0;
+    while store.store.give_back(64).await.unwrap().pages > 0 {
+        steps += 1;
+        // Writes and reads go on in between.
+        store.put("todos", "meanwhile", &format!(r#"{{"step":{steps}}}"#)).await;
+    }
+    assert!(steps > 20, "{steps}");
+    assert!(pages(&store) < before / 2, "{before}, then {}", pages(&store));
+    assert!(free(&store) <= 1_100, "{}", free(&store));
+    assert_eq!(store.home.ask("SELECT integrity_check = 'ok' FROM pragma_integrity_check"), 1);
+    assert_eq!(store.everything(1_000).await.len(), 1);
 }
