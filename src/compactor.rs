@@ -4,6 +4,7 @@
 //! kept between steps: killed at any point, the next run goes on where the last step ended.
 
 mod pace;
+mod progress;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +14,9 @@ use crate::domain::{Clock, Retention, Rev, SpaceName, Timestamp};
 use crate::feed::Feed;
 use crate::store::{Costs, Purged, Store, StoreError};
 use pace::Pace;
+use progress::Due;
+
+pub use progress::{Account, Progress};
 
 /// Pages of free space given back in one step.
 const STEP_PAGES: usize = 64;
@@ -56,6 +60,7 @@ pub async fn compact(
     clock: &dyn Clock,
     space: &SpaceName,
     order: Order,
+    progress: &Progress,
 ) -> Result<Compacted, StoreError> {
     let state = store.space(space).await?;
     let rule = PurgeRule::of(state.policy, order.older_than, order.force, clock.now().max(state.modified_at));
@@ -69,7 +74,7 @@ pub async fn compact(
             clients_behind: forecast.behind.len() as u64,
         });
     }
-    let purged = purge(store, space, rule).await?;
+    let purged = purge(store, space, rule, progress).await?;
     let clients = store.clients(space.clone(), None, usize::MAX).await?;
     let state = store.space(space).await?;
     Ok(Compacted {
@@ -97,14 +102,27 @@ pub async fn explain(store: &dyn Store, clock: &dyn Clock, space: &SpaceName) ->
 }
 
 /// Purges everything of `space` that `rule` lets go, step by step.
-async fn purge(store: &dyn Store, space: &SpaceName, rule: PurgeRule) -> Result<Purged, StoreError> {
+async fn purge(
+    store: &dyn Store,
+    space: &SpaceName,
+    rule: PurgeRule,
+    progress: &Progress,
+) -> Result<Purged, StoreError> {
     let mut total: Option<Purged> = None;
+    let mut due: Option<Due> = None;
     let mut pace = Pace::default();
     loop {
         let (bounds, found) = (store.purge_bounds(space.clone(), rule).await?, Instant::now());
         loop {
             let begun = Instant::now();
             let step = store.purge_step(space.clone(), &bounds, pace.rows()).await?;
+            let took = begun.elapsed();
+            progress.purged(&step, took);
+            match &mut due {
+                Some(due) => due.less(step.tombstones),
+                None if step.more => due = Some(progress.due(left(store, space, rule).await)),
+                None => {}
+            }
             let first = total.get_or_insert(Purged { tombstones: 0, bytes: 0, ..step });
             *first = Purged {
                 tombstones: first.tombstones + step.tombstones,
@@ -117,12 +135,18 @@ async fn purge(store: &dyn Store, space: &SpaceName, rule: PurgeRule) -> Result<
             if !step.more {
                 return Ok(*first);
             }
-            tokio::time::sleep(pace.after(begun.elapsed(), step.waited)).await;
+            progress.rest(pace.after(took, step.waited)).await;
             if found.elapsed() > BOUNDS_LAST {
                 break;
             }
         }
     }
+}
+
+/// How many tombstones `rule` lets go, for people to look at. Where that cannot be found out, the purge goes on without.
+async fn left(store: &dyn Store, space: &SpaceName, rule: PurgeRule) -> u64 {
+    let forecast = store.forecast(space.clone(), vec![rule], Costs::LeftOut).await;
+    forecast.ok().and_then(|forecast| forecast.first().map(|one| one.tombstones)).unwrap_or(0)
 }
 
 /// The background worker: every `interval`, until the feed is closed, purges every space by its own policy, forgets clients
@@ -133,6 +157,7 @@ pub async fn run(
     feed: Feed,
     interval: Duration,
     client_expiry: Retention,
+    progress: Arc<Progress>,
 ) {
     loop {
         tokio::select! {
@@ -141,7 +166,8 @@ pub async fn run(
         }
         tokio::select! {
             () = feed.closed() => return,
-            done = round(&*store, &*clock, client_expiry) => if let Err(error) = done {
+            done = round(&*store, &*clock, client_expiry, &progress) => if let Err(error) = done {
+                progress.round_failed();
                 // The next round tries again; what this one did is done.
                 log::warn!("compaction stopped short: {error}");
             },
@@ -149,8 +175,15 @@ pub async fn run(
     }
 }
 
-async fn round(store: &dyn Store, clock: &dyn Clock, client_expiry: Retention) -> Result<(), StoreError> {
-    if !store.may_compact().await? {
+async fn round(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    client_expiry: Retention,
+    progress: &Progress,
+) -> Result<(), StoreError> {
+    let leads = store.may_compact().await;
+    progress.leads(matches!(leads, Ok(true)));
+    if !leads? {
         return Ok(());
     }
     let mut after = None;
@@ -172,7 +205,7 @@ async fn round(store: &dyn Store, clock: &dyn Clock, client_expiry: Retention) -
                     continue;
                 }
             }
-            match purge(store, &state.name, rule).await {
+            match purge(store, &state.name, rule, progress).await {
                 Ok(purged) if purged.tombstones > 0 => {
                     log::info!("{}: purged {} tombstones, horizon {}", state.name, purged.tombstones, purged.horizon);
                 }
@@ -186,12 +219,14 @@ async fn round(store: &dyn Store, clock: &dyn Clock, client_expiry: Retention) -
             _ => break,
         }
     }
-    sweep(store, client_expiry.cut(clock.now())).await?;
-    give_back(store).await
+    sweep(store, client_expiry.cut(clock.now()), progress).await?;
+    give_back(store, progress).await?;
+    progress.round_ended(clock.now());
+    Ok(())
 }
 
 /// Removes what deleted spaces left behind, and what is known of clients from before `expired`.
-async fn sweep(store: &dyn Store, expired: Option<Timestamp>) -> Result<(), StoreError> {
+async fn sweep(store: &dyn Store, expired: Option<Timestamp>, progress: &Progress) -> Result<(), StoreError> {
     let mut pace = Pace::default();
     loop {
         let begun = Instant::now();
@@ -199,22 +234,25 @@ async fn sweep(store: &dyn Store, expired: Option<Timestamp>) -> Result<(), Stor
             Some(before) => store.expire_clients(before, pace.rows()).await?,
             None => 0,
         };
-        if forgotten + store.sweep_step(pace.rows()).await? == 0 {
+        let swept = store.sweep_step(pace.rows()).await?;
+        if forgotten + swept == 0 {
             return Ok(());
         }
-        tokio::time::sleep(pace.after(begun.elapsed(), Duration::ZERO)).await;
+        let took = begun.elapsed();
+        progress.swept(swept, took);
+        progress.rest(pace.after(took, Duration::ZERO)).await;
     }
 }
 
 /// Gives the space of what was removed back to the system.
-async fn give_back(store: &dyn Store) -> Result<(), StoreError> {
+async fn give_back(store: &dyn Store, progress: &Progress) -> Result<(), StoreError> {
     loop {
         let begun = Instant::now();
         let given = store.give_back(STEP_PAGES).await?;
         if given.pages == 0 {
             return Ok(());
         }
-        tokio::time::sleep(Pace::default().after(begun.elapsed(), given.waited)).await;
+        progress.rest(Pace::default().after(begun.elapsed(), given.waited)).await;
     }
 }
 

@@ -15,11 +15,11 @@ use actix_web::middleware::Condition;
 use actix_web::{App, web};
 use tokio::net::TcpStream;
 
-use crate::compactor;
+use crate::compactor::{self, Progress};
 use crate::domain::retention::Unit;
 use crate::domain::{Clock, Retention};
 use crate::feed::Feed;
-use crate::http::{self, Api, Edge, Finish, HEAD_SECONDS, Limits};
+use crate::http::{self, Api, Edge, Finish, HEAD_SECONDS, Limits, Metrics};
 use crate::registry::{self, Registry};
 use crate::store::Store;
 
@@ -46,6 +46,8 @@ pub struct Config {
     pub sample_interval: Duration,
     /// How long a client that is not seen is known.
     pub client_expiry: Retention,
+    /// How old the sizes in `/metrics` may be: to look at all spaces costs more than a request should.
+    pub survey_age: Duration,
     /// Whether the example page is served.
     pub example: bool,
 }
@@ -59,6 +61,7 @@ impl Default for Config {
             compact_interval: Duration::from_secs(60),
             sample_interval: Duration::from_secs(300),
             client_expiry: Retention::For { count: 180, unit: Unit::Day },
+            survey_age: Duration::from_secs(10),
             example: false,
         }
     }
@@ -78,15 +81,23 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let registry = Arc::new(Registry::default());
-    let noted = Arc::clone(&registry);
-    let api = Api::new(Arc::clone(&store), feed.clone(), Arc::clone(&clock), noted, config.limits, config.example);
-    let api = web::Data::new(api);
+    let progress = Arc::<Progress>::default();
+    let api = web::Data::new(Api {
+        store: Arc::clone(&store),
+        feed: feed.clone(),
+        clock: Arc::clone(&clock),
+        registry: Arc::clone(&registry),
+        limits: config.limits,
+        example: config.example,
+        metrics: Metrics::new(config.survey_age),
+        progress: Arc::clone(&progress),
+    });
     let server = start(listeners, config.workers, &config.cors_origins, &api)?;
     let handle = server.handle();
     let serving = tokio::spawn(server);
     let Config { compact_interval, sample_interval, client_expiry, .. } = config;
     let compacting =
-        compactor::run(Arc::clone(&store), Arc::clone(&clock), feed.clone(), compact_interval, client_expiry);
+        compactor::run(Arc::clone(&store), Arc::clone(&clock), feed.clone(), compact_interval, client_expiry, progress);
     let workers = [
         tokio::spawn(compacting),
         tokio::spawn(compactor::sample(Arc::clone(&store), clock, feed.clone(), sample_interval)),

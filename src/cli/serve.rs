@@ -87,6 +87,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         sample_interval: args.sample_interval,
         client_expiry: args.client_expiry,
         example: args.example,
+        ..Config::default()
     };
     server::run(listeners, config, store, feed, clock, shutdown).await?;
     Ok(())

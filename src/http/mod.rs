@@ -35,6 +35,7 @@ mod wire;
 
 use std::sync::Arc;
 
+use crate::compactor::Progress;
 use crate::domain::Clock;
 use crate::feed::Feed;
 use crate::registry::Registry;
@@ -44,31 +45,26 @@ pub use edge::{Edge, HEAD_SECONDS};
 pub use example::PATH as EXAMPLE_PATH;
 pub use finish::Finish;
 pub use limits::Limits;
+pub use metrics::Metrics;
 pub use openapi::document as openapi_document;
 pub use routes::{cors, routes};
 
 /// What the handlers work with: one for the whole server.
 pub struct Api {
-    store: Arc<dyn Store>,
-    feed: Feed,
-    clock: Arc<dyn Clock>,
-    limits: Limits,
-    example: bool,
-    registry: Arc<Registry>,
-    metrics: metrics::Metrics,
-}
-
-impl Api {
-    /// Over a store, the feed that it tells of commits, and the registry in which clients are noted; with the example page,
-    /// or without.
-    pub fn new(
-        store: Arc<dyn Store>,
-        feed: Feed,
-        clock: Arc<dyn Clock>,
-        registry: Arc<Registry>,
-        limits: Limits,
-        example: bool,
-    ) -> Self {
-        Self { store, feed, clock, limits, example, registry, metrics: metrics::Metrics::default() }
-    }
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The feed that it tells of commits.
+    pub feed: Feed,
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where clients are noted.
+    pub registry: Arc<Registry>,
+    /// The limits of requests.
+    pub limits: Limits,
+    /// Whether there is the example page.
+    pub example: bool,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// How far the compactor is.
+    pub progress: Arc<Progress>,
 }

@@ -36,12 +36,12 @@ pub async fn push(
         body::read_json(&req, payload, limits.push_bytes, move |text| push_body::parse(text, space, client, &limits));
     let request = request.await?;
     let (subjects, collections, cursor) = (subjects(&request), request.collections.clone(), request.cursor);
-    let pushed = api.store.push(request).await?;
-    if let Some(cursor) = cursor {
-        sightings::pushed(&api, &req, &at, cursor, collections.as_ref(), &pushed);
+    let pushed = api.store.push(request).await;
+    if let (Some(cursor), Ok(pushed)) = (cursor, &pushed) {
+        sightings::pushed(&api, &req, &at, cursor, collections.as_ref(), pushed);
     }
     api.metrics.count_push(&pushed);
-    match pushed {
+    match pushed? {
         Pushed::Done(done) => Ok(answer::json(StatusCode::OK).body(push_answer::to_json(&done, &subjects))),
         Pushed::Refused(refused) => Err(refusal(&refused, &subjects)),
         Pushed::Resync(resync) => Err(Problem::resync(&at.space, collections.as_ref(), &resync)),

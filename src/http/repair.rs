@@ -11,6 +11,7 @@ use futures_util::stream;
 use super::accept::{self, JSON, NDJSON};
 use super::extract::{InSpace, TakesJson};
 use super::limits::{STREAM_BYTES, STREAM_ROWS};
+use super::metrics::Via;
 use super::problem::Problem;
 use super::wire::{self, page, schema, write};
 use super::{Api, answer, body, query};
@@ -43,7 +44,9 @@ pub async fn manifest(
     }
     let collections = query::collections(collections.as_deref())?;
     let manifest = api.store.manifest(ManifestRequest { space: at.space, collections, from, to }).await?;
-    Ok(answer::json(StatusCode::OK).body(wire::repair::manifest(&manifest)))
+    let body = wire::repair::manifest(&manifest);
+    api.metrics.count_manifest(body.len());
+    Ok(answer::json(StatusCode::OK).body(body))
 }
 
 fn bound(name: &str, value: Option<&str>) -> Result<Option<Rev>, Problem> {
@@ -73,7 +76,10 @@ pub async fn fetch(
     let (request, has_limit) = body::read_json(&req, payload, api.limits.push_bytes, parse).await?;
     if form == JSON {
         let fetched = api.store.fetch(request).await?;
-        return Ok(varied(answer::json(StatusCode::OK)).body(wire::repair::fetched(&fetched)));
+        let body = wire::repair::fetched(&fetched);
+        api.metrics.count_fetch();
+        api.metrics.count_sent(Via::Fetch, fetched.changes.len(), body.len());
+        return Ok(varied(answer::json(StatusCode::OK)).body(body));
     }
     if has_limit {
         return Err(Problem::invalid("limit is for pages: a stream of lines has no limit"));
@@ -108,6 +114,7 @@ async fn lines(api: &web::Data<Api>, request: FetchRequest) -> Result<HttpRespon
     records.advance();
     // The first step is taken here, so that an unknown space has its proper status.
     records.first = Some(records.read().await?);
+    api.metrics.count_fetch();
     let mut response = varied(answer::revalidated(StatusCode::OK));
     response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(NDJSON)));
     Ok(response.streaming(stream::try_unfold(records, step)))
@@ -128,6 +135,7 @@ impl Records {
         let fetched = self.api.store.fetch(self.request.clone()).await?;
         let mut out = Vec::with_capacity(64 + page::size(&fetched.changes));
         page::lines(&mut out, &fetched.changes);
+        self.api.metrics.count_sent(Via::Fetch, fetched.changes.len(), out.len());
         self.count += fetched.changes.len() as u64;
         match fetched.next {
             Some(next) => self.request.from = next,

@@ -83,7 +83,10 @@ pub async fn compact(
     super::clients::write_notes(&api, &at.space).await;
     let order = Order { older_than: order.older_than, force: order.force, dry_run: order.dry_run };
     // On its own, so that it goes on to the end when the client goes away.
-    let work = tokio::spawn(async move { compactor::compact(&*api.store, &*api.clock, &at.space, order).await });
+    let work =
+        tokio::spawn(
+            async move { compactor::compact(&*api.store, &*api.clock, &at.space, order, &api.progress).await },
+        );
     let purged = work.await.map_err(|error| Problem::internal(&error))??;
     Ok(answer::value(answer::json(StatusCode::OK), &Compaction::from(purged)))
 }

@@ -41,9 +41,7 @@ pub async fn ready(req: HttpRequest, api: web::Data<Api>) -> Result<HttpResponse
     ))]
 pub async fn metrics(req: HttpRequest, api: web::Data<Api>) -> Result<HttpResponse, Problem> {
     query::none(req.query_string())?;
-    let spaces = api.store.spaces(None, metrics::SPACES).await?;
-    let text = api.metrics.to_text(spaces.iter().map(|state| &**state), api.feed.subscribers());
-    let text = text.map_err(|error| Problem::internal(&error))?;
+    let text = metrics::text(&api).await.map_err(|error| Problem::internal(&error))?;
     let asked = req.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let form = if asked.contains("application/openmetrics-text") { OPEN_METRICS } else { PLAIN };
     let mut response = answer::revalidated(StatusCode::OK);

@@ -5,11 +5,13 @@
 
 mod copying;
 mod failure;
+mod meters;
 pub mod postgres;
 mod retention;
 mod rows;
 mod schema;
 pub mod sqlite;
+mod survey;
 mod url;
 mod writes;
 
@@ -29,8 +31,10 @@ use crate::feed::Feed;
 
 pub use copying::{Batch, ClientSeq, CollectionDifference, CopyUnderWay, Copying, RowsRequest};
 pub use failure::StoreError;
+pub use meters::{Distribution, ListenerMeters, Meters, PoolMeters, Spread, WriteMeters};
 use retention::DAY;
 pub use retention::{Costs, GivenBack, Purged, RetentionStore, Sample, Sightings};
+pub use survey::{Room, Survey, SurveyedSpace, TableRows, Total};
 pub use url::{DatabaseUrl, DatabaseUrlFault, PostgresUrl, redacted};
 
 /// What the server keeps. Every operation sees one snapshot, or is one durable transaction.
@@ -89,6 +93,13 @@ pub trait Store: Copying + RetentionStore + Send + Sync + 'static {
 
     /// Whether the store answers.
     async fn ready(&self) -> Result<(), StoreError>;
+
+    /// What the store counts of itself, and what it can say of itself without asking the database.
+    fn meters(&self) -> Meters;
+
+    /// A look at the whole database, with the `spaces` spaces that have the most tombstones. It costs about as much as
+    /// reading the counts of every collection, so that it is not for every request.
+    async fn survey(&self, spaces: usize) -> Result<Survey, StoreError>;
 
     /// Finishes what was begun and closes. Later calls answer [`StoreError::Unavailable`].
     async fn close(&self);

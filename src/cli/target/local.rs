@@ -95,7 +95,7 @@ impl Target for Local {
     }
 
     async fn compact(&self, name: &SpaceName, order: Order) -> Result<Compacted, CliError> {
-        Ok(compactor::compact(&*self.0, &SystemClock, name, order).await?)
+        Ok(compactor::compact(&*self.0, &SystemClock, name, order, &compactor::Progress::default()).await?)
     }
 
     async fn pull(&self, space: &SpaceName, since: Since, collections: Option<&Collections>) -> Result<Page, CliError> {

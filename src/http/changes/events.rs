@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::super::accept::EVENTS;
 use super::super::extract::Caller;
-use super::super::metrics::PullKind;
+use super::super::metrics::{PullKind, Via};
 use super::super::problem::Problem;
 use super::super::{Api, answer, sightings, wire};
 use crate::domain::pull::{Page, PullRequest, Pulled, Resync};
@@ -144,7 +144,11 @@ impl Subscriber {
         self.request.since = Since::Cursor(page.cursor);
         self.next = if page.has_more { Next::Read } else { Next::Wait };
         let silent = page.changes.is_empty() && whole && !page.has_more;
-        (!silent).then(|| wire::page::to_event(page))
+        (!silent).then(|| {
+            let event = wire::page::to_event(page);
+            self.api.metrics.count_sent(Via::Events, page.changes.len(), event.len());
+            event
+        })
     }
 
     /// The last event. It has no id, so that a client that reconnects anyway is told again.

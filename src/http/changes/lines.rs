@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::super::accept::NDJSON;
 use super::super::extract::Caller;
-use super::super::metrics::PullKind;
+use super::super::metrics::{PullKind, Via};
 use super::super::problem::Problem;
 use super::super::{Api, answer, wire};
 use super::{page_or_answer, tagged};
@@ -103,5 +103,7 @@ async fn step(mut stream: Stream) -> Result<Option<(Bytes, Stream)>, Cut> {
     if !done {
         stream.next = Next::begin(Arc::clone(&stream.api), stream.request.clone());
     }
-    Ok(Some((Bytes::from(wire::page::to_lines(&page, done)), stream)))
+    let lines = wire::page::to_lines(&page, done);
+    stream.api.metrics.count_sent(Via::Lines, page.changes.len(), lines.len());
+    Ok(Some((Bytes::from(lines), stream)))
 }

@@ -8,7 +8,7 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use tokio::time::{Instant, timeout_at};
 
 use super::super::extract::Caller;
-use super::super::metrics::PullKind;
+use super::super::metrics::{PullKind, Via};
 use super::super::observe::Held;
 use super::super::problem::Problem;
 use super::super::{Api, answer, conditions, sightings, wire};
@@ -96,7 +96,9 @@ fn page_answer(api: &Api, request: &PullRequest, asked: &Asked, page: &Page) -> 
     if page.has_more {
         response.insert_header((header::LINK, next(request, asked, page)));
     }
-    response.body(wire::page::to_json(page))
+    let body = wire::page::to_json(page);
+    api.metrics.count_sent(Via::Page, page.changes.len(), body.len());
+    response.body(body)
 }
 
 /// The link to the next page: the same question from the new cursor. Cursors and names have nothing to escape.

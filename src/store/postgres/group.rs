@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
@@ -28,6 +28,7 @@ use super::transaction::Transaction;
 use crate::domain::push::Existing;
 use crate::domain::{Clock, Document, RecordId, Retention, Rev, SpaceName, Timestamp};
 use crate::store::StoreError;
+use crate::store::meters::WriteCounts;
 use crate::store::schema::{epochs, spaces};
 
 /// The isolation in which each statement sees what was committed before it: whoever has waited for a lock must see what
@@ -68,6 +69,7 @@ pub(super) struct Attempt<'a> {
     pub default_retention: Retention,
     /// How long the server may take over a step before the connection is taken for dead.
     pub patience: Duration,
+    pub counts: &'a WriteCounts,
 }
 
 impl Attempt<'_> {
@@ -80,6 +82,7 @@ impl Attempt<'_> {
         locking: Locking,
         left: &mut Group,
     ) -> Result<Vec<Arc<Known>>, Failure> {
+        let begun = Instant::now();
         let connection = session.connection()?;
         let locked = self.within(lock(connection, group, locking)).await?;
         if locking == Locking::Skip {
@@ -105,7 +108,10 @@ impl Attempt<'_> {
             return Ok(Vec::new());
         }
         let versions = self.within(write(connection, &mut transaction)).await?;
+        let committing = Instant::now();
         self.commit(connection).await?;
+        let size = group.iter().map(|(_, tasks)| tasks.len()).sum();
+        self.counts.committed(size, begun.elapsed(), committing.elapsed());
         session.settle();
         let changed = transaction.into_dirty().filter_map(|space| {
             let version = versions.get(&space.id?)?;

@@ -8,6 +8,7 @@
 //! longer than `states::FRESH`.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use super::statements::Tell;
 use super::states::States;
 use crate::domain::SpaceName;
 use crate::feed::Feed;
+use crate::store::ListenerMeters;
 use crate::store::schema::spaces;
 
 /// The channel of all nodes of a database. A payload is a node and the spaces that it wrote, with blanks between.
@@ -49,6 +51,7 @@ struct Ends {
     untold: Mutex<BTreeSet<SpaceName>>,
     told: Notify,
     stop: watch::Sender<bool>,
+    losses: AtomicU64,
 }
 
 impl Link {
@@ -59,6 +62,7 @@ impl Link {
             untold: Mutex::default(),
             told: Notify::new(),
             stop: watch::Sender::new(false),
+            losses: AtomicU64::default(),
         };
         Self(Arc::new(ends))
     }
@@ -94,6 +98,11 @@ impl Link {
         });
     }
 
+    /// Whether other nodes are heard, by the account of `states`.
+    pub fn meters(&self, states: &States) -> ListenerMeters {
+        ListenerMeters { connected: states.listening(), losses: AtomicU64::load(&self.0.losses, Ordering::Relaxed) }
+    }
+
     /// Ends it.
     pub fn stop(&self) {
         self.0.stop.send_replace(true);
@@ -114,6 +123,7 @@ impl Link {
             };
             if states.listening() {
                 states.listen(false);
+                self.0.losses.fetch_add(1, Ordering::Relaxed);
                 log::warn!(
                     "not hearing other nodes at present: {}; looking every {LOOK:?} meanwhile",
                     broken.map_or_else(String::new, |fault| fault.to_string())

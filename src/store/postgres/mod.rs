@@ -6,6 +6,7 @@
 //! - `queue`, `task`, `group`, `writer`: writes, grouped; `transaction`: a group in memory; `statements`: sets of rows.
 //! - `admin`: writes that are no client's edits; `retention` (with `clients` and `purging`): who was seen, and what may go; `copying`: a space as it lies, to another store or from one.
 //! - `reads`: what is read in a snapshot; `rows`: spaces read as a whole.
+//! - `survey`: a look at the whole database.
 //! - `states`: spaces in memory, which answer polls; `link`: what other nodes do; `leader`: which node compacts;
 //!   `standby`: rows read elsewhere.
 
@@ -30,6 +31,7 @@ mod run;
 mod standby;
 mod statements;
 mod states;
+mod survey;
 mod task;
 mod tls;
 mod transaction;
@@ -51,7 +53,10 @@ use crate::domain::{
     SpaceState, Timestamp,
 };
 use crate::feed::Feed;
-use crate::store::{DatabaseUrl, ListRequest, Listing, PolicyChange, PostgresUrl, Store, StoreError, StoreOptions};
+use crate::store::meters::WriteCounts;
+use crate::store::{
+    DatabaseUrl, ListRequest, Listing, Meters, PolicyChange, PostgresUrl, Store, StoreError, StoreOptions, Survey,
+};
 use connection::{Connector, Role};
 use fault::Fault;
 use leader::Leader;
@@ -128,6 +133,7 @@ impl PostgresStore {
             clock: Arc::clone(&options.clock),
             default_retention: options.default_retention,
             patience,
+            counts: WriteCounts::default(),
         };
         Ok(Self {
             writer: Writer::new(tools, remote.writers, options.queue),
@@ -397,6 +403,16 @@ impl Store for PostgresStore {
 
     async fn ready(&self) -> Result<(), StoreError> {
         self.read(|connection| async move { rows::spaces(connection, None, 1).await.map(|_| ()) }.boxed()).await
+    }
+
+    fn meters(&self) -> Meters {
+        let mut pools = vec![self.reads.meters("read"), self.writes.meters("write")];
+        pools.extend(self.standby.iter().map(Standby::meters));
+        Meters { writes: self.writer.meters(), pools, listener: Some(self.link.meters(&self.states)) }
+    }
+
+    async fn survey(&self, spaces: usize) -> Result<Survey, StoreError> {
+        self.read(move |connection| async move { survey::survey(connection, spaces).await }.boxed()).await
     }
 
     async fn close(&self) {

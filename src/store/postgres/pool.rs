@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::GRACE;
 use super::connection::Connector;
 use super::fault::Fault;
-use crate::store::StoreError;
+use crate::store::{PoolMeters, StoreError};
 
 /// Looks at a connection that was just opened, before its first use.
 pub(super) type FirstLook =
@@ -72,6 +72,19 @@ impl Pool {
     pub fn doubt(&self, fault: &Fault) {
         if matches!(fault, Fault::Lost(_)) {
             self.pool.retain(|_, _| false);
+        }
+    }
+
+    /// How it is used at present; `name` says what for.
+    pub fn meters(&self, name: &'static str) -> PoolMeters {
+        let now = self.pool.status();
+        let idle = now.available.min(now.size);
+        PoolMeters {
+            name,
+            limit: now.max_size as u64,
+            in_use: (now.size - idle) as u64,
+            idle: idle as u64,
+            waiting: now.waiting as u64,
         }
     }
 

@@ -177,6 +177,11 @@ impl Queue {
         }
     }
 
+    /// How many writes wait, and how many may.
+    pub fn waiting(&self) -> (usize, usize) {
+        (self.waiting, self.limit)
+    }
+
     /// Turns away what comes from now on; what is there has its turn.
     pub fn close(&mut self) {
         self.closed = true;

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::pool::Pool;
 use super::run::{self, Work};
-use crate::store::StoreError;
+use crate::store::{PoolMeters, StoreError};
 
 /// How long it is left alone after it failed.
 const REST: Duration = Duration::from_secs(5);
@@ -45,6 +45,11 @@ impl Standby {
                 None
             }
         }
+    }
+
+    /// How its connections are used at present.
+    pub fn meters(&self) -> PoolMeters {
+        self.pool.meters("standby")
     }
 
     /// Turns away whoever asks from now on.

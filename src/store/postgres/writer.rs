@@ -17,7 +17,8 @@ use crate::domain::push::{PushRequest, Pushed};
 use crate::domain::record::{RecordWrite, Written};
 use crate::domain::{Clock, Retention, SpaceName};
 use crate::feed::Feed;
-use crate::store::StoreError;
+use crate::store::meters::WriteCounts;
+use crate::store::{StoreError, WriteMeters};
 
 /// How often a group is tried where trying again is safe.
 const TRIES: u32 = 6;
@@ -35,6 +36,7 @@ pub(super) struct Tools {
     pub clock: Arc<dyn Clock>,
     pub default_retention: Retention,
     pub patience: Duration,
+    pub counts: WriteCounts,
 }
 
 /// The writer's handle. Cloning is cheap.
@@ -76,7 +78,10 @@ impl Writer {
     fn queue(&self, task: Task) -> Result<(), StoreError> {
         let mut queue = self.lock();
         queue.push(task).map_err(|refused| match refused {
-            Refused::Full => StoreError::Busy,
+            Refused::Full => {
+                self.0.tools.counts.refuse();
+                StoreError::Busy
+            }
             Refused::Closed => closed(),
         })?;
         self.start(&mut queue);
@@ -160,6 +165,7 @@ impl Writer {
             clock: &*tools.clock,
             default_retention: tools.default_retention,
             patience: tools.patience,
+            counts: &tools.counts,
         };
         let changed = attempt.run(session, group, locking, left).await?;
         for known in changed {
@@ -176,6 +182,12 @@ impl Writer {
         tools.states.changed(space);
         tools.feed.wake(space);
         tools.link.tell(space);
+    }
+
+    /// What was counted, and what waits now.
+    pub fn meters(&self) -> WriteMeters {
+        let (waiting, limit) = self.lock().waiting();
+        self.0.tools.counts.read(waiting, limit)
     }
 
     /// Turns away writes from now on, and waits for those that are there.

@@ -5,6 +5,7 @@
 //! - `states`: spaces in memory, right for as long as `wal_index` says that nothing was committed.
 //! - `retention` (with `clients` and `purging`): who was seen, and what may go; `vacuum`: free space given back.
 //! - `copying`: a space as it lies, to another store or from one.
+//! - `survey`: a look at the whole file.
 //! - `heads` and `restore`: noticing a file that was put back from a backup; `backup`: making one.
 
 mod backup;
@@ -20,6 +21,7 @@ mod restore;
 mod retention;
 mod rows;
 mod states;
+mod survey;
 mod transaction;
 mod vacuum;
 mod wal_index;
@@ -38,7 +40,7 @@ use crate::domain::record::{RecordWrite, Written};
 use crate::domain::repair::{FetchRequest, Fetched, Manifest, ManifestRequest};
 use crate::domain::{Change, Clock, CollectionName, Collections, RecordId, RetentionPolicy, SpaceName, SpaceState};
 use crate::store::writes as shared;
-use crate::store::{ListRequest, Listing, PolicyChange, Store, StoreError, StoreOptions};
+use crate::store::{ListRequest, Listing, Meters, PolicyChange, Store, StoreError, StoreOptions, Survey};
 
 pub use backup::backup;
 use checkpointer::Checkpointer;
@@ -57,6 +59,7 @@ pub struct SqliteStore {
     states: Arc<States>,
     clock: Arc<dyn Clock>,
     default_policy: RetentionPolicy,
+    path: PathBuf,
     _claim: Claim,
 }
 
@@ -79,7 +82,17 @@ impl SqliteStore {
         let writer =
             Writer::start(connection, options.clock, options.feed, Arc::clone(&states), retention, options.queue)?;
         let default_policy = RetentionPolicy::of(retention);
-        Ok(Self { writer, readers, watcher, checkpointer, states, clock, default_policy, _claim: claim })
+        Ok(Self {
+            writer,
+            readers,
+            watcher,
+            checkpointer,
+            states,
+            clock,
+            default_policy,
+            path: path.to_owned(),
+            _claim: claim,
+        })
     }
 
     /// A space as it is right after a write to it.
@@ -168,6 +181,15 @@ impl Store for SqliteStore {
 
     async fn ready(&self) -> Result<(), StoreError> {
         self.readers.read(|connection| rows::spaces(connection, None, 1).map(|_| ())).await
+    }
+
+    fn meters(&self) -> Meters {
+        Meters { writes: self.writer.meters(), pools: vec![self.readers.meters()], listener: None }
+    }
+
+    async fn survey(&self, spaces: usize) -> Result<Survey, StoreError> {
+        let path = self.path.clone();
+        self.readers.read(move |connection| survey::survey(connection, &path, spaces)).await
     }
 
     async fn close(&self) {

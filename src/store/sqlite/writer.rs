@@ -17,7 +17,8 @@ use super::states::States;
 use super::transaction::Transaction;
 use crate::domain::Clock;
 use crate::feed::Feed;
-use crate::store::StoreError;
+use crate::store::meters::WriteCounts;
+use crate::store::{StoreError, WriteMeters};
 
 /// A group is closed after this long, so that the first in it does not wait for ever longer queues.
 const GROUP_TIME: Duration = Duration::from_millis(4);
@@ -29,6 +30,7 @@ const GROUP_SIZE: usize = 512;
 pub(super) struct Writer {
     queue: std::sync::Mutex<Option<mpsc::Sender<Box<dyn Task>>>>,
     thread: std::sync::Mutex<Option<JoinHandle<()>>>,
+    counts: Arc<WriteCounts>,
 }
 
 /// A write that waits: it can be run again when the group that it was in fails for the sake of another.
@@ -80,11 +82,12 @@ impl Writer {
         queue: usize,
     ) -> Result<Self, StoreError> {
         let (sender, receiver) = mpsc::channel(queue.max(1));
-        let mut state =
-            WriterThread { connection, cache: super::transaction::Cache::new(default_retention), clock, feed, states };
+        let (cache, counts) = (super::transaction::Cache::new(default_retention), Arc::<WriteCounts>::default());
+        let mut state = WriterThread { connection, cache, clock, feed, states, counts: Arc::clone(&counts) };
         let thread = std::thread::Builder::new().name("strandline-writer".into()).spawn(move || state.run(receiver));
         let thread = thread.map_err(StoreError::internal)?;
-        Ok(Self { queue: std::sync::Mutex::new(Some(sender)), thread: std::sync::Mutex::new(Some(thread)) })
+        let (queue, thread) = (std::sync::Mutex::new(Some(sender)), std::sync::Mutex::new(Some(thread)));
+        Ok(Self { queue, thread, counts })
     }
 
     /// Queues `work` and waits until it is durable.
@@ -101,11 +104,21 @@ impl Writer {
             let queue = self.queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             let queue = queue.as_ref().ok_or_else(closed)?;
             queue.try_send(task).map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => StoreError::Busy,
+                mpsc::error::TrySendError::Full(_) => {
+                    self.counts.refuse();
+                    StoreError::Busy
+                }
                 mpsc::error::TrySendError::Closed(_) => closed(),
             })?;
         }
         answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// What was counted, and what waits now.
+    pub fn meters(&self) -> WriteMeters {
+        let queue = self.queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (limit, free) = queue.as_ref().map_or((0, 0), |queue| (queue.max_capacity(), queue.capacity()));
+        self.counts.read(limit - free, limit)
     }
 
     /// Commits what waits and ends the thread.
@@ -128,6 +141,7 @@ struct WriterThread {
     clock: Arc<dyn Clock>,
     feed: Feed,
     states: Arc<States>,
+    counts: Arc<WriteCounts>,
 }
 
 impl WriterThread {
@@ -153,9 +167,12 @@ impl WriterThread {
         group: &mut Vec<Box<dyn Task>>,
         queue: Option<&mut mpsc::Receiver<Box<dyn Task>>>,
     ) -> Result<(), StoreError> {
+        let begun = Instant::now();
         self.connection.batch_execute("BEGIN IMMEDIATE").map_err(failure)?;
         let done = self.run_group(group, queue).and_then(|touched| {
+            let committing = Instant::now();
             self.connection.batch_execute("COMMIT").map_err(failure)?;
+            self.counts.committed(group.len(), begun.elapsed(), committing.elapsed());
             Ok(touched)
         });
         match done {
