@@ -1,4 +1,4 @@
-//! PROTOCOL.md §9 over HTTP: the page, health, metrics, the API's description, browsers of other origins, shutdown.
+//! PROTOCOL.md §9 over HTTP: the page, health, the API's description, browsers of other origins, shutdown.
 
 use std::time::{Duration, Instant};
 
@@ -36,52 +36,6 @@ async fn health_tells_whether_the_process_lives_and_the_store_answers() {
     unavailable.problem(503, "unavailable");
     assert_eq!(unavailable.header("retry-after"), "1");
     server.post("/v1/spaces/demo/push", &json!({"changes": []})).await.problem(503, "unavailable");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn metrics_count_requests_pushes_pulls_and_resyncs() {
-    let server = Server::start().await;
-    server.write("a", &json!({})).await;
-    let cursor = server.cursor().await;
-    server.get("/v1/spaces/demo/changes").await;
-    server.get(&format!("/v1/spaces/demo/changes?since={cursor}")).await;
-    server.get_with("/v1/spaces/demo/changes", &[("if-none-match", &format!("\"{cursor}\""))]).await;
-    server.get("/v1/spaces/demo/changes?since=9").await.problem(410, "resync_required");
-    server
-        .post("/v1/spaces/demo/push", &json!({"changes": [{"collection": "todos", "id": "a", "data": {"n": 1}}]}))
-        .await;
-    server.get("/nowhere").await;
-    let mut events = server.events("/v1/spaces/demo/changes", &[]).await;
-    events.page().await;
-    let answer = server.get("/metrics").await;
-    assert_eq!(answer.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
-    let open = server.get_with("/metrics", &[("accept", "application/openmetrics-text;version=1.0.0,*/*;q=0.1")]).await;
-    assert_eq!(open.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
-    let text = answer.text();
-    for line in [
-        "strandline_http_requests_total{method=\"GET\",route=\"/v1/spaces/{space}/changes\",status=\"200\"} 3",
-        "strandline_http_requests_total{method=\"GET\",route=\"/v1/spaces/{space}/changes\",status=\"304\"} 1",
-        "strandline_http_requests_total{method=\"GET\",route=\"/v1/spaces/{space}/changes\",status=\"410\"} 1",
-        "strandline_http_requests_total{method=\"POST\",route=\"/v1/spaces/{space}/push\",status=\"200\"} 2",
-        "strandline_http_requests_total{method=\"GET\",route=\"unknown\",status=\"404\"} 1",
-        "strandline_http_request_seconds_count{route=\"/v1/spaces/{space}/push\"} 2",
-        "strandline_pulls_total{kind=\"initial\"} 1",
-        "strandline_pulls_total{kind=\"up_to_date\"} 1",
-        "strandline_pulls_total{kind=\"not_modified\"} 1",
-        "strandline_pulls_total{kind=\"events\"} 1",
-        "strandline_resyncs_total{reason=\"ahead\"} 1",
-        "strandline_pushes_total{outcome=\"done\"} 2",
-        "strandline_pushed_changes_total{outcome=\"applied\"} 1",
-        "strandline_pushed_changes_total{outcome=\"conflict\"} 1",
-        "strandline_space_head{space=\"demo\"} 1",
-        "strandline_space_horizon{space=\"demo\"} 0",
-        "strandline_space_records{space=\"demo\"} 1",
-        "strandline_space_tombstones{space=\"demo\"} 0",
-        "strandline_subscribers 1",
-    ] {
-        assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
-    }
-    assert!(text.ends_with("# EOF\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -282,7 +282,14 @@ nowhere! { Store,
     may_compact() -> bool;
     open_epoch(space: SpaceName) -> Arc<SpaceState>;
     ready() -> ();
-    { async fn close(&self) {} }
+    survey(spaces: usize) -> store::Survey;
+    {
+        fn meters(&self) -> store::Meters {
+            unreachable!("there is nothing to measure")
+        }
+
+        async fn close(&self) {}
+    }
 }
 
 nowhere! { RetentionStore,

@@ -3,6 +3,7 @@
 
 mod home;
 mod link;
+mod numbers;
 pub mod postgres;
 mod program;
 mod replica;
@@ -12,6 +13,7 @@ use std::io::Write;
 
 pub use home::{Backup, Home, over_postgres};
 pub use link::Link;
+pub use numbers::Numbers;
 pub use program::{Place, Program};
 pub use replica::{Feed, Form, Key, Record, Replica, Trouble};
 pub use server::{Answer, Server, gzip, zstd};
