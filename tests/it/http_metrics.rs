@@ -24,8 +24,8 @@ async fn compacting() -> Server {
     Server::start_with(Config { survey_age: Duration::ZERO, compact_interval, ..Config::default() }).await
 }
 
-fn change(id: &str, base: &Value) -> Value {
-    json!({"collection": "todos", "id": id, "base_rev": base, "data": {"now": id}})
+fn change(id: &str, base: &Value, data: &Value) -> Value {
+    json!({"collection": "todos", "id": id, "base_rev": base, "data": data})
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,13 +111,14 @@ async fn pushes_and_their_changes_are_counted_by_outcome() {
     let server = Server::start().await;
     server.write("a", &json!({})).await;
     let before = server.numbers().await;
+    let new = |id: &str| change(id, &Value::Null, &json!({}));
     let named = [("content-type", "application/json"), ("strandline-client", "phone")];
-    let numbered = json!({"changes": [change("b", &Value::Null)], "seq": 1}).to_string();
+    let numbered = json!({"changes": [new("b")], "seq": 1}).to_string();
     // One that is applied, and came twice.
     server.send("POST", PUSH, &named, numbered.clone()).await;
     server.send("POST", PUSH, &named, numbered).await;
-    server.post(PUSH, &json!({"changes": [change("a", &json!(0)), change("c", &Value::Null)]})).await;
-    let atomic = json!({"changes": [change("a", &json!(0)), change("d", &Value::Null)], "atomic": true});
+    server.post(PUSH, &json!({"changes": [change("a", &json!(0), &json!({"late": true})), new("c")]})).await;
+    let atomic = json!({"changes": [change("a", &json!(0), &json!({"late": true})), new("d")], "atomic": true});
     server.post(PUSH, &atomic).await.problem(409, "push_refused");
     let of_another = json!({"changes": [], "cursor": "elsewhere.1"});
     server.post(PUSH, &of_another).await.problem(410, "resync_required");
@@ -230,8 +231,11 @@ async fn writes_are_seen_to_wait_and_to_share_transactions() {
         .map(|writer| {
             let (server, over) = (Arc::clone(&server), Arc::clone(&over));
             tokio::spawn(async move {
-                let changes: Vec<Value> = (0..200).map(|id| change(&format!("{writer}-{id}"), &json!("*"))).collect();
-                while !over.load(Ordering::Relaxed) {
+                // Each time anew: what changes nothing needs no commit.
+                let mut times = 0..;
+                while let (false, Some(time)) = (over.load(Ordering::Relaxed), times.next()) {
+                    let change = |id: usize| change(&format!("{writer}-{id}"), &json!("*"), &json!({"time": time}));
+                    let changes: Vec<Value> = (0..200).map(change).collect();
                     assert_eq!(server.post(PUSH, &json!({"changes": changes})).await.status, 200);
                 }
             })
