@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use strandline::server::Config;
+use strandline::store::StoreOptions;
 
 use crate::support::{Numbers, Server, over_postgres};
 
@@ -257,6 +258,28 @@ async fn writes_are_seen_to_wait_and_to_share_transactions() {
         assert_eq!(after.get(&format!("strandline_{name}_seconds_count")), groups, "{name}");
         assert!(after.get(&format!("strandline_{name}_seconds_sum")) > 0.0, "{name}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_that_find_no_room_in_the_queue_are_counted() {
+    let narrow = StoreOptions { queue: 1, ..StoreOptions::default() };
+    let server = Arc::new(Server::start_on(Config::default(), narrow).await);
+    let mut refused = 0.0;
+    while refused == 0.0 {
+        let pushes = (0..16).map(|writer| {
+            let server = Arc::clone(&server);
+            tokio::spawn(async move {
+                let change = |id: usize| change(&format!("{writer}-{id}"), &json!("*"), &json!({}));
+                server.post(PUSH, &json!({"changes": (0..100).map(change).collect::<Vec<_>>()})).await.status
+            })
+        });
+        for push in futures_util::future::join_all(pushes).await {
+            refused += f64::from(u8::from(push.unwrap() == 503));
+        }
+    }
+    let after = server.numbers().await;
+    assert_eq!(after.get("strandline_writes_refused_total"), refused);
+    assert_eq!(after.get("strandline_pushes_total{outcome=\"busy\"}"), refused);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -57,7 +57,8 @@ impl Surveyor {
             Err(_) => Err(StoreError::Unavailable(format!("it was not looked through in {PATIENCE:?}"))),
         };
         let found = found.map(Arc::new).inspect_err(|error| log::warn!("no metrics of the spaces: {error}")).ok();
-        let rest = self.age.max(begun.elapsed() * REST);
+        // Whether it is back is to be known soon.
+        let rest = if found.is_some() { self.age.max(begun.elapsed() * REST) } else { self.age };
         *last = Some(Look { found: found.clone(), until: Instant::now() + rest });
         found
     }

@@ -9,6 +9,7 @@ mod cut_off;
 mod doors;
 mod failover;
 mod load;
+mod meters;
 mod mirror;
 mod node;
 mod skipped;

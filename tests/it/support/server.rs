@@ -37,9 +37,14 @@ impl Server {
     }
 
     pub async fn start_with(config: Config) -> Self {
+        Self::start_on(config, StoreOptions::default()).await
+    }
+
+    /// Over a store with these options, but for its clock and its feed.
+    pub async fn start_on(config: Config, options: StoreOptions) -> Self {
         let (clock, feed) = (Arc::new(ManualClock::new(NOON)), Feed::default());
         let home = Home::new();
-        let options = StoreOptions { clock: Arc::clone(&clock) as _, feed: feed.clone(), ..StoreOptions::default() };
+        let options = StoreOptions { clock: Arc::clone(&clock) as _, feed: feed.clone(), ..options };
         let store = store::open(&home.url(), options).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
