@@ -24,6 +24,7 @@ mod http_errors;
 mod http_example;
 mod http_plan;
 mod http_metrics;
+mod http_operations;
 mod http_program;
 mod http_pull;
 mod http_push;

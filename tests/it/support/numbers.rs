@@ -68,6 +68,15 @@ impl Numbers {
         self.0.contains_key(key)
     }
 
+    /// Whether a sample of this name has this label.
+    pub fn has_label(&self, name: &str, label: &str) -> bool {
+        let has = |key: &str| {
+            let (of, labels) = key.split_once('{').unwrap_or((key, ""));
+            of == name && (labels.starts_with(&format!("{label}=")) || labels.contains(&format!(",{label}=")))
+        };
+        self.0.keys().any(|key| has(key))
+    }
+
     /// How often a sample of this metric is there.
     pub fn count(&self, name: &str) -> usize {
         self.0.keys().filter(|key| key.split('{').next() == Some(name)).count()
