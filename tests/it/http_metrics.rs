@@ -1,5 +1,7 @@
 //! `/metrics` (PROTOCOL.md §9, docs/operations.md): each number moves when what it counts happens.
 
+#![expect(clippy::float_cmp, clippy::cast_precision_loss, reason = "counts, which a float holds exactly")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! What a node tells of its database, and of its link to the others.
 
+#![expect(clippy::float_cmp, reason = "counts, which a float holds exactly")]
+
 use serde_json::json;
 
 use super::node::{Node, until};

@@ -1,5 +1,7 @@
 //! What `/metrics` says, read as strictly as Prometheus reads it.
 
+#![expect(clippy::float_cmp, reason = "counts, which a float holds exactly")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
