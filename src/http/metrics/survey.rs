@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use crate::store::{Store, StoreError, Survey};
@@ -20,7 +21,14 @@ const REST: u32 = 100;
 #[derive(Debug)]
 pub(super) struct Surveyor {
     age: Duration,
-    last: Mutex<Option<Look>>,
+    looks: Mutex<Looks>,
+}
+
+#[derive(Debug, Default)]
+struct Looks {
+    last: Option<Look>,
+    /// One that was begun, and when. It is waited for again, and never a second one begun beside it.
+    under_way: Option<(Instant, JoinHandle<Result<Survey, StoreError>>)>,
 }
 
 #[derive(Debug)]
@@ -34,32 +42,33 @@ struct Look {
 impl Surveyor {
     /// One whose looks are good for `age`.
     pub fn new(age: Duration) -> Self {
-        Self { age, last: Mutex::default() }
+        Self { age, looks: Mutex::default() }
     }
 
     /// What a look found that is not too old; `None` where the database did not answer.
     pub async fn latest(&self, store: &Arc<dyn Store>) -> Option<Arc<Survey>> {
-        let mut last = self.last.lock().await;
-        if let Some(look) = &*last
+        let mut looks = self.looks.lock().await;
+        if let Some(look) = &looks.last
             && Instant::now() < look.until
         {
             return look.found.clone();
         }
-        let begun = Instant::now();
-        // On its own: it goes on to the end when nobody waits any more.
-        let (store, (answer, answered)) = (Arc::clone(store), tokio::sync::oneshot::channel());
-        tokio::spawn(async move {
-            // Nobody may wait any more.
-            let _ = answer.send(store.survey(SPACES).await);
+        let (begun, look) = looks.under_way.get_or_insert_with(|| {
+            let store = Arc::clone(store);
+            (Instant::now(), tokio::spawn(async move { store.survey(SPACES).await }))
         });
-        let found = match timeout(PATIENCE, answered).await {
-            Ok(answered) => answered.unwrap_or_else(|error| Err(StoreError::internal(error))),
+        let begun = *begun;
+        let found = match timeout(PATIENCE, look).await {
+            Ok(done) => {
+                looks.under_way = None;
+                done.unwrap_or_else(|error| Err(StoreError::internal(error)))
+            }
             Err(_) => Err(StoreError::Unavailable(format!("it was not looked through in {PATIENCE:?}"))),
         };
         let found = found.map(Arc::new).inspect_err(|error| log::warn!("no metrics of the spaces: {error}")).ok();
         // Whether it is back is to be known soon.
         let rest = if found.is_some() { self.age.max(begun.elapsed() * REST) } else { self.age };
-        *last = Some(Look { found: found.clone(), until: Instant::now() + rest });
+        looks.last = Some(Look { found: found.clone(), until: Instant::now() + rest });
         found
     }
 }
