@@ -16,7 +16,8 @@ struct Size {
 /// Takes no lock on a table that somebody may be building anew.
 const TABLES: &str = "
     SELECT relname::text AS name, n_live_tup AS live, n_dead_tup AS dead FROM pg_stat_user_tables
-    WHERE schemaname = current_schema() AND relname IN ('spaces', 'epochs', 'collections', 'clients', 'records')
+    WHERE schemaname = current_schema() AND relname IN ('spaces', 'epochs', 'collections', 'clients', 'records',
+        'known_clients', 'anonymous_pulls', 'samples')
     ORDER BY relname";
 
 /// Looks at the database, with `limit` of its spaces.

@@ -54,7 +54,7 @@ async fn dead_rows_and_connections_are_told() {
         assert_eq!(seen.get(&format!("strandline_pool_connections_limit{{pool=\"{pool}\"}}")), limit, "{pool}");
     }
     assert!(seen.get("strandline_pool_connections_idle{pool=\"write\"}") > 0.0);
-    for table in ["clients", "collections", "epochs", "records", "spaces"] {
+    for table in ["clients", "collections", "known_clients", "records", "spaces"] {
         for name in ["rows", "dead_rows"] {
             assert!(seen.has(&format!("strandline_table_{name}{{table=\"{table}\"}}")), "{name} of {table}");
         }
