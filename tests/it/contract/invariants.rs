@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::fixture::*;
 use crate::support::over_postgres;
-use strandline::compactor::Order;
+use strandline::compactor::{Order, Progress};
 use strandline::domain::push::{Base, Op, Outcome, PushRequest, Pushed};
 use strandline::domain::{Checksum, Timestamp};
 use strandline::store::StoreError;
@@ -139,7 +139,7 @@ async fn a_clock_that_goes_back_is_not_followed() {
     assert_eq!(page.changes[0].modified_at, NOON);
     assert_eq!(page.valid_until.unwrap().to_string(), "2026-12-22T20:00:00.000000Z");
     let order = Order { older_than: "0s".parse().ok(), dry_run: true, force: false };
-    let dry = strandline::compactor::compact(&*store.store, &*store.clock, &space(), order, &Default::default()).await;
+    let dry = strandline::compactor::compact(&*store.store, &*store.clock, &space(), order, &Progress::default()).await;
     assert_eq!(dry.unwrap().tombstones, 1);
 }
 
