@@ -252,7 +252,9 @@ async fn give_back(store: &dyn Store, progress: &Progress) -> Result<(), StoreEr
         if given.pages == 0 {
             return Ok(());
         }
-        progress.rest(Pace::default().after(begun.elapsed(), given.waited)).await;
+        let took = begun.elapsed();
+        progress.gave_back(given, took);
+        progress.rest(Pace::default().after(took, given.waited)).await;
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::domain::Timestamp;
-use crate::store::{Distribution, Purged};
+use crate::store::{Distribution, GivenBack, Purged, Spread};
 
 /// What the compactor of this process did since it started, and what it is about.
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub struct Progress {
     tombstones: AtomicU64,
     bytes: AtomicU64,
     swept: AtomicU64,
+    pages: AtomicU64,
+    waited_micros: AtomicU64,
     rested_micros: AtomicU64,
     left: AtomicU64,
     rounds: AtomicU64,
@@ -25,13 +27,17 @@ pub struct Progress {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     /// Microseconds of steps, from their order to their end. On SQLite a step waits in the writer's queue like a push.
-    pub step_micros: crate::store::Spread,
+    pub step_micros: Spread,
     /// Tombstones purged.
     pub tombstones: u64,
     /// Bytes of their ids.
     pub bytes: u64,
     /// Rows removed of spaces that were deleted.
     pub swept: u64,
+    /// Pages of free space given back to the system.
+    pub pages: u64,
+    /// Time that steps waited for their turn among writes.
+    pub waited: Duration,
     /// Time rested between steps, so that others have their turn.
     pub rested: Duration,
     /// Tombstones that are due where a purge is under way.
@@ -74,6 +80,8 @@ impl Default for Progress {
             tombstones: AtomicU64::default(),
             bytes: AtomicU64::default(),
             swept: AtomicU64::default(),
+            pages: AtomicU64::default(),
+            waited_micros: AtomicU64::default(),
             rested_micros: AtomicU64::default(),
             left: AtomicU64::default(),
             rounds: AtomicU64::default(),
@@ -90,6 +98,7 @@ impl Progress {
         self.steps.observe_time(took);
         self.tombstones.fetch_add(step.tombstones, Ordering::Relaxed);
         self.bytes.fetch_add(step.bytes, Ordering::Relaxed);
+        add(&self.waited_micros, step.waited);
     }
 
     /// So many tombstones are due in a purge that is under way, until what this answers is dropped.
@@ -104,10 +113,17 @@ impl Progress {
         self.swept.fetch_add(rows as u64, Ordering::Relaxed);
     }
 
+    /// A step gave free space back.
+    pub(super) fn gave_back(&self, step: GivenBack, took: Duration) {
+        self.steps.observe_time(took);
+        self.pages.fetch_add(step.pages, Ordering::Relaxed);
+        add(&self.waited_micros, step.waited);
+    }
+
     /// Rests, so that others have their turn.
     pub(super) async fn rest(&self, time: Duration) {
         tokio::time::sleep(time).await;
-        self.rested_micros.fetch_add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        add(&self.rested_micros, time);
     }
 
     /// Whether this process is the one to compact.
@@ -136,6 +152,8 @@ impl Progress {
             tombstones: read(&self.tombstones),
             bytes: read(&self.bytes),
             swept: read(&self.swept),
+            pages: read(&self.pages),
+            waited: Duration::from_micros(read(&self.waited_micros)),
             rested: Duration::from_micros(read(&self.rested_micros)),
             left: read(&self.left),
             rounds: read(&self.rounds),
@@ -144,4 +162,8 @@ impl Progress {
             leads: self.leads.load(Ordering::Relaxed),
         }
     }
+}
+
+fn add(micros: &AtomicU64, time: Duration) {
+    micros.fetch_add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
 }

@@ -334,6 +334,7 @@ async fn the_compactor_tells_what_it_did_and_what_is_left() {
     let done = server.numbers_when("the round is over", |seen| seen.get(&round) > idle.get(&round) + 86_400.0).await;
     assert_eq!((done.get(&name("purged_bytes_total")), done.get(&name("tombstones_left"))), (12_000.0, 0.0));
     assert!(done.get(&name("step_seconds_count")) >= 8.0 && done.get(&name("step_seconds_sum")) > 0.0);
+    assert!(done.get(&name("wait_seconds_total")) > 0.0 && done.has(&name("pages_given_back_total")));
     assert!(done.get(&name("rest_seconds_total")) > 0.0 && done.get(&name("rounds_total")) > 1.0);
     // What a deleted space leaves behind.
     server.write("a", &json!({})).await;

@@ -77,6 +77,10 @@ fn compactor(out: &mut Writing<'_>, compactor: &Account) -> fmt::Result {
     out.counter("compactor_rows_swept", "Rows removed of spaces that were deleted", &compactor.swept)?;
     let help = "Seconds of a step of the compactor, its wait for the writer included";
     out.histogram("compactor_step_seconds", help, &compactor.step_micros, MICROS)?;
+    let help = "Pages of free space given back to the system";
+    out.counter("compactor_pages_given_back", help, &compactor.pages)?;
+    let help = "Seconds that steps of the compactor waited for their turn among writes; it rests the longer for it";
+    out.counter("compactor_wait_seconds", help, &compactor.waited.as_secs_f64())?;
     let help = "Seconds that the compactor rested between steps, so that others had their turn";
     out.counter("compactor_rest_seconds", help, &compactor.rested.as_secs_f64())?;
     let help = "Tombstones that are due where a purge is under way";
