@@ -21,20 +21,20 @@ struct Pages {
     #[diesel(sql_type = BigInt)]
     free: i64,
     #[diesel(sql_type = BigInt)]
-    pages: i64,
+    held: i64,
     #[diesel(sql_type = BigInt)]
     mode: i64,
 }
 
 /// Free pages beyond those that are kept; 0 where the file cannot give any back.
 pub(super) fn surplus(connection: &mut SqliteConnection) -> Result<u64, StoreError> {
-    let Pages { free, pages, mode } = diesel::sql_query(
-        "SELECT freelist_count AS free, page_count AS pages, auto_vacuum AS mode
+    let Pages { free, held, mode } = diesel::sql_query(
+        "SELECT freelist_count AS free, page_count AS held, auto_vacuum AS mode
          FROM pragma_freelist_count, pragma_page_count, pragma_auto_vacuum",
     )
     .get_result(connection)
     .map_err(failure)?;
-    let surplus = free - KEPT.max(pages / SHARE);
+    let surplus = free - KEPT.max(held / SHARE);
     // 2 is incremental.
     Ok(if mode == 2 { surplus.max(0).unsigned_abs() } else { 0 })
 }
