@@ -55,6 +55,10 @@ pub struct SurveyedSpace {
     pub tombstones: u64,
     /// When the oldest of them was made.
     pub oldest_tombstone: Option<Timestamp>,
+    /// Clients that name themselves.
+    pub clients: u64,
+    /// Those of them that are behind the horizon of what they ask for.
+    pub clients_behind: u64,
 }
 
 /// What the database takes; `None` where that is not for this kind of database to say.
@@ -97,13 +101,17 @@ pub(super) const TOTAL: &str = "
 /// the backend's own words.
 ///
 /// The oldest tombstone of a collection is the first one after its horizon: one look into the index, which does not pass
-/// what was purged and is perhaps not swept up yet.
-pub(super) fn spaces(limit: usize, deleted: &str) -> String {
+/// what was purged and is perhaps not swept up yet. `place` is the name of the function that finds a text in another one.
+pub(super) fn spaces(limit: usize, deleted: &str, place: &str) -> String {
     format!(
         "SELECT t.name, t.head, t.retention, t.records, t.dead, t.horizon,
             (SELECT MIN((SELECT r.modified_at FROM records r
                 WHERE r.collection_id = c.id AND {deleted} AND r.rev > c.horizon ORDER BY r.rev LIMIT 1))
-            FROM collections c WHERE c.space_id = t.id AND c.tombstones > 0) AS oldest
+            FROM collections c WHERE c.space_id = t.id AND c.tombstones > 0) AS oldest,
+            (SELECT COUNT(*) FROM known_clients k WHERE k.space_id = t.id) AS clients,
+            (SELECT COUNT(*) FROM known_clients k WHERE k.space_id = t.id AND k.rev < t.horizon
+                AND k.rev < (SELECT MAX(c.horizon) FROM collections c WHERE c.space_id = t.id AND (k.collections IS NULL
+                    OR {place}(',' || k.collections || ',', ',' || c.name || ',') > 0))) AS behind
         FROM (
             SELECT s.id, s.name, s.head, s.retention,
                 CAST(COALESCE(SUM(c.live), 0) AS BIGINT) AS records,
@@ -134,6 +142,10 @@ pub(super) struct SurveyedColumns {
     horizon: i64,
     #[diesel(sql_type = Nullable<BigInt>)]
     oldest: Option<i64>,
+    #[diesel(sql_type = BigInt)]
+    clients: i64,
+    #[diesel(sql_type = BigInt)]
+    behind: i64,
 }
 
 impl SurveyedColumns {
@@ -147,6 +159,8 @@ impl SurveyedColumns {
             records: self.records.unsigned_abs(),
             tombstones: self.dead.unsigned_abs(),
             oldest_tombstone: self.oldest.map(Timestamp::from_micros),
+            clients: self.clients.unsigned_abs(),
+            clients_behind: self.behind.unsigned_abs(),
         })
     }
 }

@@ -372,3 +372,32 @@ async fn what_the_system_knows_of_the_process_is_told() {
     server.fill(1_000).await;
     assert!(server.numbers().await.get("process_cpu_seconds_total") > 0.0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn known_clients_are_counted_and_those_behind_the_horizon_of_what_they_ask_for() {
+    let server = watched().await;
+    for (collection, id) in [("to_dos", "a"), ("lists", "b")] {
+        server.write_in(collection, id, &json!({})).await;
+    }
+    for (client, choice) in [("whole", ""), ("lists", "&collections=lists"), ("todos", "&collections=to_dos")] {
+        let path = format!("/v1/spaces/demo/changes?since=2{choice}");
+        server.get_with(&path, &[("strandline-client", client)]).await.json();
+    }
+    let delete = json!({"changes": [{"collection": "to_dos", "id": "a", "base_rev": "*", "deleted": true}]});
+    server.post(PUSH, &delete).await.json();
+    server.get("/v1/spaces/demo/clients").await.json(); // Which has what is known written.
+    let (known, behind) =
+        ("strandline_space_clients{space=\"demo\"}", "strandline_space_clients_behind{space=\"demo\"}");
+    let before = server.numbers().await;
+    assert_eq!((before.get(known), before.get(behind)), (3.0, 0.0));
+    let purged = server.post("/v1/spaces/demo/compact", &json!({"older_than": "0s"})).await.json();
+    assert_eq!(purged["clients_behind"], 2);
+    // A look at the database is worth keeping for some time, by how long it took.
+    for _ in 0..400 {
+        if server.numbers().await.get(behind) == 2.0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("two clients are behind, and this is told: {}", server.numbers().await.get(behind));
+}

@@ -109,6 +109,10 @@ fn spaces(out: &mut Writing<'_>, spaces: &[SurveyedSpace], now: Timestamp) -> fm
     out.gauges("space_horizon", &told("The newest revision purged"), "space", of(|space| space.horizon.get()))?;
     out.gauges("space_records", &told("Live records"), "space", of(|space| space.records))?;
     out.gauges("space_tombstones", &told("Tombstones"), "space", of(|space| space.tombstones))?;
+    let known = told("Clients that name themselves and were seen");
+    out.gauges("space_clients", &known, "space", of(|space| space.clients))?;
+    let behind = told("Clients that will be told to resync: they are behind the horizon of what they ask for");
+    out.gauges("space_clients_behind", &behind, "space", of(|space| space.clients_behind))?;
     let age = |oldest: Timestamp| seconds(now.micros().saturating_sub(oldest.micros()).max(0));
     let ages = spaces.iter().map(|space| (space.name.as_str(), space.oldest_tombstone.map_or(0.0, age)));
     let help = told("The age of the oldest tombstone, 0 where there is none");

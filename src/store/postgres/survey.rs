@@ -23,7 +23,7 @@ const TABLES: &str = "
 /// Looks at the database, with `limit` of its spaces.
 pub(super) async fn survey(mut connection: &AsyncPgConnection, limit: usize) -> Result<Survey, Fault> {
     let total = diesel::sql_query(survey::TOTAL).get_result::<Total>(&mut connection).await?;
-    let question = survey::spaces(limit, "r.deleted");
+    let question = survey::spaces(limit, "r.deleted", "strpos");
     let spaces = diesel::sql_query(question).load::<SurveyedColumns>(&mut connection).await?;
     let spaces = spaces.into_iter().map(SurveyedColumns::surveyed).collect::<Result<_, _>>()?;
     let size = "SELECT pg_database_size(current_database()) AS bytes";

@@ -22,7 +22,7 @@ struct Pages {
 /// Looks at the database, with `limit` of its spaces.
 pub(super) fn survey(connection: &mut SqliteConnection, path: &Path, limit: usize) -> Result<Survey, StoreError> {
     let total = diesel::sql_query(survey::TOTAL).get_result::<Total>(connection).map_err(failure)?;
-    let question = survey::spaces(limit, "r.deleted = 1");
+    let question = survey::spaces(limit, "r.deleted = 1", "instr");
     let spaces = diesel::sql_query(question).load::<SurveyedColumns>(connection).map_err(failure)?;
     let spaces = spaces.into_iter().map(SurveyedColumns::surveyed).collect::<Result<_, _>>()?;
     let question = "SELECT page_size AS size, page_count AS \"all\", freelist_count AS free \
