@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use diesel::connection::SimpleConnection;
+use diesel::migration::{Migration, MigrationSource};
+use diesel::sqlite::Sqlite;
 use diesel::{Connection, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
@@ -61,6 +63,28 @@ impl From<diesel::result::Error> for MigrationFault {
 pub(super) fn open_reader(path: &Path) -> Result<SqliteConnection, StoreError> {
     let mut connection = establish(path)?;
     connection.batch_execute(READER).map_err(failure)?;
+    Ok(connection)
+}
+
+/// Opens a connection for who looks at a database past the store, or mends it, and so neither makes nor migrates it. It
+/// waits longer for the write lock: under load the server has it most of the time.
+pub(super) fn open_for_inspection(path: &Path, writes: bool) -> Result<SqliteConnection, StoreError> {
+    let mut connection = establish(path)?;
+    let pragmas = if writes { "PRAGMA busy_timeout = 60000; PRAGMA cache_size = -65536;" } else { READER };
+    connection.batch_execute(pragmas).map_err(failure)?;
+    Ok(connection)
+}
+
+/// The versions of the schema that this program has, and a database with no others would be as it should be.
+pub(super) fn embedded_versions() -> Result<Vec<String>, StoreError> {
+    let migrations: Vec<Box<dyn Migration<Sqlite>>> = MIGRATIONS.migrations().map_err(StoreError::internal)?;
+    Ok(migrations.iter().map(|migration| migration.name().version().to_string()).collect())
+}
+
+/// An empty database in memory with the schema as it should be.
+pub(super) fn pattern() -> Result<SqliteConnection, StoreError> {
+    let mut connection = SqliteConnection::establish(":memory:").map_err(StoreError::internal)?;
+    connection.run_pending_migrations(MIGRATIONS).map_err(StoreError::internal)?;
     Ok(connection)
 }
 
