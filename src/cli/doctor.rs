@@ -126,8 +126,11 @@ impl Report {
         match (all, all - mended) {
             (0, _) => Ok(()),
             (_, 0) => Err(CliError::NotRight(format!("{wrong}; all is mended now"))),
+            (_, _) if mendable == all => {
+                Err(CliError::NotRight(format!("{wrong}: `strandline doctor --repair` mends that")))
+            }
             (_, _) if mendable > 0 => Err(CliError::NotRight(format!(
-                "{wrong}: `strandline doctor --repair` mends {mendable} of them, the rest is said above"
+                "{wrong}: `strandline doctor --repair` mends {mendable} of them; for the others see above"
             ))),
             (_, left) => Err(CliError::NotRight(format!("{wrong}; {left} cannot be mended safely: see above"))),
         }

@@ -99,12 +99,16 @@ impl Fault {
                      `strandline epoch new --all` too",
                 ),
             ),
-            Self::HeadsFile => {
-                ("heads_file", "the heads beside the database cannot be read: a restored backup would not be noticed", None)
-            }
-            Self::PutBack => {
-                ("put_back", "the space is behind what was seen of it: the database was put back, and clients not told", None)
-            }
+            Self::HeadsFile => (
+                "heads_file",
+                "the heads beside the database cannot be read: a restored backup would not be noticed",
+                None,
+            ),
+            Self::PutBack => (
+                "put_back",
+                "the space is behind what was seen of it: the database was put back, and clients not told",
+                None,
+            ),
             Self::Orphans => ("orphans", "rows belong to a space that has no row", None),
             Self::Unreadable => ("unreadable", "the space cannot be read", Some(RESTORE)),
             Self::SpaceName => (
@@ -128,9 +132,11 @@ impl Fault {
                 ),
             ),
             Self::EpochAhead => ("epoch_ahead", "the present epoch was opened above the space's head", None),
-            Self::SpaceHeadLow => {
-                ("space_head_low", "the space's head is below a revision that was given out, which could be given out twice", None)
-            }
+            Self::SpaceHeadLow => (
+                "space_head_low",
+                "the space's head is below a revision that was given out, which could be given out twice",
+                None,
+            ),
             Self::SpaceHeadHigh => (
                 "space_head_high",
                 "the space's head is above all of its collections': what was written there is gone",
@@ -150,7 +156,9 @@ impl Fault {
             Self::Checksum => ("checksum", "the checksum", None),
             Self::LiveBytes => ("live_bytes", "the bytes of live records", None),
             Self::TombstoneBytes => ("tombstone_bytes", "the bytes of tombstones", None),
-            Self::CollectionHeadLow => ("collection_head_low", "the collection's head is below its newest change", None),
+            Self::CollectionHeadLow => {
+                ("collection_head_low", "the collection's head is below its newest change", None)
+            }
             Self::CollectionHeadHigh => (
                 "collection_head_high",
                 "the collection's head is above its rows, its horizon and its space's head",
@@ -164,7 +172,9 @@ impl Fault {
             Self::HorizonHigh => {
                 ("horizon_high", "the horizon is above every revision: no client could ever get past it", None)
             }
-            Self::HorizonTime => ("horizon_time", "the horizon's time does not lie between those of the rows around it", None),
+            Self::HorizonTime => {
+                ("horizon_time", "the horizon's time does not lie between those of the rows around it", None)
+            }
             Self::StaleTombstones => {
                 ("stale_tombstones", "tombstones lie at or below the horizon, where all of them are purged", None)
             }

@@ -20,8 +20,8 @@ use async_trait::async_trait;
 
 use super::{DatabaseUrl, StoreError, postgres, sqlite};
 
-pub use finding::{Fault, Finding, Remedy};
 pub(super) use figures::Figures;
+pub use finding::{Fault, Finding, Remedy};
 pub(super) use rows::{Data, Row};
 pub(super) use space::{EpochRow, Examination, Heading, Mend, OpenAt, Verdict};
 

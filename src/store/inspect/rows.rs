@@ -83,10 +83,10 @@ impl Rows {
     /// None yet, of a space with these collections.
     pub fn new(collections: Vec<CollectionColumns>) -> Self {
         let mut rows = Self { in_order: true, ..Self::default() };
-        for (id, _, name, head, live, tombstones, checksum, live_bytes, tombstone_bytes, horizon, horizon_at) in collections
+        for (id, _, name, head, live, tombstones, checksum, live_bytes, tombstone_bytes, horizon, horizon_at) in
+            collections
         {
-            let stored =
-                Figures { head, live, tombstones, checksum, live_bytes, tombstone_bytes, horizon, horizon_at };
+            let stored = Figures { head, live, tombstones, checksum, live_bytes, tombstone_bytes, horizon, horizon_at };
             for rev in [head, horizon] {
                 rows.around.insert(rev, Around::default());
             }

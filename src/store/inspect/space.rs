@@ -173,7 +173,7 @@ impl Examination {
             if right.head_counts {
                 proven = proven.max(right.figures.head);
             }
-            if collection.spoiled {
+            if collection.spoiled || self.rows.strange {
                 let first = "put its rows right first (see the others of this collection), and run this with --repair";
                 findings.iter_mut().for_each(|finding| finding.remedy = Remedy::Advice(first.into()));
             } else {

@@ -65,7 +65,8 @@ pub(super) async fn check(mut connection: &AsyncPgConnection) -> Result<Vec<Find
             Some(index) => format!("{name} is {}", index.made),
         };
         let anew = made.replace("INDEX ", "INDEX CONCURRENTLY ");
-        let advice = format!("make it anew, which needs no pause: DROP INDEX CONCURRENTLY IF EXISTS {name}; then {anew}");
+        let advice =
+            format!("make it anew, which needs no pause: DROP INDEX CONCURRENTLY IF EXISTS {name}; then {anew}");
         findings.push(Finding::of(Fault::Index).stored(stored).advice(advice));
     }
     let identity = "SELECT relreplident::text AS said FROM pg_class WHERE oid = 'records'::regclass";

@@ -27,7 +27,8 @@ use crate::store::{PostgresUrl, RemoteOptions, StoreError};
 
 /// What the session is told beside what every connection is: a look takes the time it takes, and only who wants the lock
 /// of a space waits for somebody.
-const SESSION: &str = "SET statement_timeout = 0; SET lock_timeout = '60s'; SET idle_in_transaction_session_timeout = 0";
+const SESSION: &str =
+    "SET statement_timeout = 0; SET lock_timeout = '60s'; SET idle_in_transaction_session_timeout = 0";
 
 /// Who looks at a PostgreSQL database.
 pub struct PostgresInspector {

@@ -42,10 +42,8 @@ pub(super) async fn examine(
         .optional()?;
     let Some((name, head, retention, max_retention, created_at, modified_at)) = heading else { return Ok(None) };
     let heading = Heading { id, name, head, retention, max_retention, created_at, modified_at };
-    let of_collections = collections::table
-        .filter(collections::space_id.eq(id))
-        .load::<CollectionColumns>(&mut connection)
-        .await?;
+    let of_collections =
+        collections::table.filter(collections::space_id.eq(id)).load::<CollectionColumns>(&mut connection).await?;
     let of_epochs = epochs::table
         .filter(epochs::space_id.eq(id))
         .order(epochs::ordinal)

@@ -18,9 +18,9 @@ use super::connection::{embedded_versions, failure, open_for_inspection, pattern
 use super::heads::{Heads, Verdict};
 use super::restore;
 use crate::domain::{Clock, Retention, RetentionPolicy, SystemClock};
+use crate::store::StoreError;
 use crate::store::inspect::{Fault, Finding, Inspector, Remedy, SpaceKey, Watch, mended, orphans};
 use crate::store::schema::spaces;
-use crate::store::StoreError;
 
 /// Messages of SQLite's own check, at the most.
 const MESSAGES: usize = 20;
@@ -131,8 +131,15 @@ impl Inspector for SqliteInspector {
         let mend = |connection: &mut SqliteConnection, path: &Path| {
             restore::check(connection, path)?.store(path).map_err(StoreError::internal)
         };
-        self.run(true, mend).await?;
-        Ok(findings.into_iter().map(Finding::mended).collect())
+        match self.run(true, mend).await {
+            Ok(()) => Ok(findings.into_iter().map(Finding::mended).collect()),
+            // A space that cannot be read keeps it from all of them.
+            Err(StoreError::Internal(why)) => {
+                let advice = format!("mend the spaces first, then run this again ({why})");
+                Ok(findings.into_iter().map(|finding| finding.advice(&*advice)).collect())
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -180,11 +187,8 @@ fn check_version(connection: &mut SqliteConnection, path: &Path) -> Result<(), S
 }
 
 fn check_file(connection: &mut SqliteConnection) -> Result<Vec<Finding>, StoreError> {
-    let check = format!("SELECT integrity_check AS said FROM pragma_integrity_check({MESSAGES})");
-    let said = match diesel::sql_query(check).load::<Said>(connection) {
-        Ok(said) => said.into_iter().map(|line| line.said).collect(),
-        Err(error) => vec![error.to_string()],
-    };
+    let check = diesel::dsl::sql::<Text>(&format!("PRAGMA integrity_check({MESSAGES})"));
+    let said = check.load::<String>(connection).unwrap_or_else(|error| vec![error.to_string()]);
     let damage = said.into_iter().filter(|line| line != "ok");
     let mut findings: Vec<Finding> = damage.map(|line| Finding::of(Fault::Damaged).stored(line)).collect();
     let there = parts(connection)?;
@@ -246,11 +250,7 @@ fn adopt_orphans(connection: &mut SqliteConnection) -> Result<Vec<Finding>, Stor
 }
 
 /// Compares the spaces, or the one of this name, with what was seen of them.
-fn check_heads(
-    connection: &mut SqliteConnection,
-    path: &Path,
-    only: Option<&str>,
-) -> Result<Vec<Finding>, StoreError> {
+fn check_heads(connection: &mut SqliteConnection, path: &Path, only: Option<&str>) -> Result<Vec<Finding>, StoreError> {
     // Read first: it may lag behind the database, never lead it.
     let heads = match Heads::read(path) {
         Ok(heads) => heads,

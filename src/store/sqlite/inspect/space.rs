@@ -117,11 +117,7 @@ fn row<'a>((rev, collection, id, deleted, modified_at): &'a RecordColumns, data:
 }
 
 /// Looks at a space again under the write lock, and mends what it then finds.
-pub(super) fn mend(
-    connection: &mut SqliteConnection,
-    id: i64,
-    now: Timestamp,
-) -> Result<Option<Verdict>, StoreError> {
+pub(super) fn mend(connection: &mut SqliteConnection, id: i64, now: Timestamp) -> Result<Option<Verdict>, StoreError> {
     let Some((verdict, _)) = examine(connection, id, now, None)? else { return Ok(None) };
     let Mend { collections, purges, heading, epoch } = &verdict.mend;
     for (collection, horizon) in purges {
