@@ -18,7 +18,8 @@
 //! it can have been. A purge takes the oldest tombstones of a collection first, so that none remains at or below its horizon;
 //! those that do are of use to nobody, as nobody below a horizon is served a delta.
 
-use super::finding::{Fault, Finding};
+use super::fault::Fault;
+use super::finding::Finding;
 use crate::domain::Checksum;
 
 /// A row of `collections`, as it is stored or as it should be.

@@ -4,10 +4,11 @@
 //! snapshot, so that a write that comes meanwhile is there as a whole or not at all. A repair looks again under the lock
 //! under which that space is written, and writes what mends it in the same transaction.
 //!
-//! - `finding`: what can be wrong, and what is to be done about it.
+//! - `fault`: what can be wrong, and what is to be done about it; `finding`: one that was found.
 //! - `figures`, `rows`, `space`: the rules, pure. The backends read rows, and write what these say.
 //! - `orphans`: rows whose space is gone, in statements that both databases understand.
 
+mod fault;
 mod figures;
 mod finding;
 pub(super) mod orphans;
@@ -20,8 +21,9 @@ use async_trait::async_trait;
 
 use super::{DatabaseUrl, StoreError, postgres, sqlite};
 
+pub use fault::Fault;
 pub(super) use figures::Figures;
-pub use finding::{Fault, Finding, Remedy};
+pub use finding::{Finding, Remedy};
 pub(super) use rows::{Data, Row};
 pub(super) use space::{EpochRow, Examination, Heading, Mend, OpenAt, Verdict};
 

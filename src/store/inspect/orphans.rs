@@ -5,7 +5,8 @@
 //! have them. A repair gives them back a space without a name: then they are the rows of a deleted space, and the
 //! compactor sweeps them away in its small steps.
 
-use super::finding::{Fault, Finding};
+use super::fault::Fault;
+use super::finding::Finding;
 
 /// The tables whose rows belong to a space. Each has an index that begins with `space_id`.
 pub const TABLES: [&str; 4] = ["collections", "epochs", "clients", "records"];

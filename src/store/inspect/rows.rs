@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
+use super::fault::Fault;
 use super::figures::{Counted, Figures};
-use super::finding::{Fault, Finding};
+use super::finding::Finding;
 use crate::domain::{ClientName, Document, RecordId, Rev};
 use crate::store::rows::CollectionColumns;
 

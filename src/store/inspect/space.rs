@@ -14,8 +14,9 @@
 //! while the head was low is newer than these, and no older row lies among what was given out twice, as its revision would
 //! have been taken.
 
+use super::fault::Fault;
 use super::figures::{self, Figures, Right};
-use super::finding::{Fault, Finding, Remedy};
+use super::finding::Finding;
 use super::rows::{Collection, Row, Rows};
 use crate::domain::{Epoch, Retention, Rev, SpaceName, Timestamp};
 use crate::store::rows::CollectionColumns;
@@ -119,7 +120,7 @@ impl Examination {
         verdict.findings.extend(self.rows.findings());
         let name = &self.heading.name;
         let known = if name.is_empty() { format!("(id {})", self.heading.id) } else { name.clone() };
-        verdict.findings.iter_mut().for_each(|finding| finding.space = Some(known.clone()));
+        verdict.findings = verdict.findings.into_iter().map(|finding| finding.space(&known)).collect();
         verdict.findings.sort_by(|one, other| (&one.collection, one.fault).cmp(&(&other.collection, other.fault)));
         verdict
     }
@@ -175,7 +176,7 @@ impl Examination {
             }
             if collection.spoiled || self.rows.strange {
                 let first = "put its rows right first (see the others of this collection), and run this with --repair";
-                findings.iter_mut().for_each(|finding| finding.remedy = Remedy::Advice(first.into()));
+                findings = findings.into_iter().map(|finding| finding.advice(first)).collect();
             } else {
                 // Not what was never to be mended, so that nothing is written where nothing is.
                 if right.figures != collection.stored {

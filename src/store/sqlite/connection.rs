@@ -70,7 +70,7 @@ pub(super) fn open_reader(path: &Path) -> Result<SqliteConnection, StoreError> {
 /// waits longer for the write lock: under load the server has it most of the time.
 pub(super) fn open_for_inspection(path: &Path, writes: bool) -> Result<SqliteConnection, StoreError> {
     let mut connection = establish(path)?;
-    let pragmas = if writes { "PRAGMA busy_timeout = 60000; PRAGMA cache_size = -65536;" } else { READER };
+    let pragmas = if writes { "PRAGMA busy_timeout = 60000; PRAGMA cache_size = -8192;" } else { READER };
     connection.batch_execute(pragmas).map_err(failure)?;
     Ok(connection)
 }

@@ -37,7 +37,7 @@ impl SqliteInspector {
     /// [`StoreError::Open`] where there is none.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         let inspector = Self { path: path.to_owned() };
-        inspector.look(|connection, path| check_version(connection, path)).await?;
+        inspector.look(check_version).await?;
         Ok(inspector)
     }
 
