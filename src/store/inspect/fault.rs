@@ -50,6 +50,7 @@ pub enum Fault {
     RecordId,
     ClientName,
     ClientSeq,
+    KnownClient,
 }
 
 impl Fault {
@@ -223,6 +224,11 @@ impl Fault {
                 "client_seq",
                 "clients' last pushes have numbers that there are none of",
                 Some("delete their rows of `clients`: their next push is taken whatever its number"),
+            ),
+            Self::KnownClient => (
+                "known_client",
+                "what is noted of where clients were seen cannot be read, so that none of the space can be listed",
+                Some("delete their rows of `known_clients`: their next pulls are noted anew"),
             ),
         }
     }

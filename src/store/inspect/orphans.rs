@@ -9,7 +9,8 @@ use super::fault::Fault;
 use super::finding::Finding;
 
 /// The tables whose rows belong to a space. Each has an index that begins with `space_id`.
-pub const TABLES: [&str; 4] = ["collections", "epochs", "clients", "records"];
+pub const TABLES: [&str; 7] =
+    ["collections", "epochs", "clients", "known_clients", "anonymous_pulls", "samples", "records"];
 
 /// The ids of spaces that have rows in `table` and none of their own. It goes from one id to the next by the index, so
 /// that a table of a million rows of one space costs two looks.

@@ -8,7 +8,7 @@ use super::fault::Fault;
 use super::figures::{Counted, Figures};
 use super::finding::Finding;
 use crate::domain::{ClientName, Document, RecordId, Rev};
-use crate::store::rows::CollectionColumns;
+use crate::store::rows::{ClientColumns, CollectionColumns, known_client};
 
 /// A record's row as it is stored.
 #[derive(Clone, Copy, Debug)]
@@ -198,6 +198,16 @@ impl Rows {
         }
         if seq < 1 {
             self.note(Fault::ClientSeq, None, || format!("{seq} of {name:?}"));
+        }
+    }
+
+    /// Looks at where a client was seen.
+    pub fn known_client(&mut self, row: ClientColumns) {
+        let (name, rev) = (row.1.clone(), row.2);
+        if let Err(why) = known_client(row) {
+            self.note(Fault::KnownClient, None, || format!("{name:?}: {why}"));
+        } else if !(0..=Rev::MAX.to_stored()).contains(&rev) {
+            self.note(Fault::KnownClient, None, || format!("{name:?} at revision {rev}"));
         }
     }
 

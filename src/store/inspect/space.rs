@@ -19,7 +19,7 @@ use super::figures::{self, Figures, Right};
 use super::finding::Finding;
 use super::rows::{Collection, Row, Rows};
 use crate::domain::{Epoch, Retention, Rev, SpaceName, Timestamp};
-use crate::store::rows::CollectionColumns;
+use crate::store::rows::{ClientColumns, CollectionColumns};
 
 /// A space's own row, as it is stored.
 #[derive(Clone, Debug)]
@@ -34,6 +34,8 @@ pub struct Heading {
     pub retention: String,
     /// The age at which a hold ends.
     pub max_retention: String,
+    /// The bound on its tombstones.
+    pub max_tombstones: Option<i64>,
     /// When it was made.
     pub created_at: i64,
     /// The time of its newest revision.
@@ -105,6 +107,11 @@ impl Examination {
         self.rows.client(name, seq);
     }
 
+    /// Looks at where a client was seen.
+    pub fn known_client(&mut self, row: ClientColumns) {
+        self.rows.known_client(row);
+    }
+
     /// Rows that there should be, for who shows how far it is.
     pub fn expected(&self) -> u64 {
         let of = |one: &Collection| one.stored.live.max(0).saturating_add(one.stored.tombstones.max(0)).unsigned_abs();
@@ -126,7 +133,7 @@ impl Examination {
     }
 
     fn judge_names(&self, findings: &mut Vec<Finding>) {
-        let Heading { name, retention, max_retention, .. } = &self.heading;
+        let Heading { name, retention, max_retention, max_tombstones, .. } = &self.heading;
         if SpaceName::new(name).is_err() {
             findings.push(Finding::of(Fault::SpaceName).stored(format!("{name:?}")));
         }
@@ -134,6 +141,9 @@ impl Examination {
             if policy.parse::<Retention>().is_err() {
                 findings.push(Finding::of(Fault::Policy).stored(format!("{policy:?}")));
             }
+        }
+        if let Some(bound) = max_tombstones.filter(|bound| *bound < 0) {
+            findings.push(Finding::of(Fault::Policy).stored(format!("at most {bound} tombstones")));
         }
         for collection in self.rows.collections.values() {
             if crate::domain::CollectionName::new(&collection.name).is_err() {

@@ -9,7 +9,7 @@ use crate::store::inspect::{Fault, Finding};
 use crate::store::schema::{facts, spaces};
 
 /// The indexes that the migrations make: name, whether it is unique, and the end of its definition.
-const INDEXES: [(&str, bool, &str); 12] = [
+const INDEXES: [(&str, bool, &str); 17] = [
     ("spaces_pkey", true, "ON spaces USING btree (id)"),
     ("spaces_name_key", true, "ON spaces USING btree (name)"),
     ("spaces_copying", true, "ON spaces USING btree (copying) WHERE (copying IS NOT NULL)"),
@@ -21,6 +21,11 @@ const INDEXES: [(&str, bool, &str); 12] = [
     ("records_by_rev", true, "ON records USING btree (space_id, rev)"),
     ("records_by_id", true, "ON records USING btree (collection_id, id)"),
     ("tombstones", false, "ON records USING btree (collection_id, rev, modified_at) WHERE deleted"),
+    ("known_clients_pkey", true, "ON known_clients USING btree (space_id, name)"),
+    ("known_clients_by_sight", false, "ON known_clients USING btree (seen_at)"),
+    ("anonymous_pulls_pkey", true, "ON anonymous_pulls USING btree (space_id, day, bucket)"),
+    ("samples_pkey", true, "ON samples USING btree (space_id, at)"),
+    ("samples_by_time", false, "ON samples USING btree (at)"),
     ("facts_pkey", true, "ON facts USING btree (name)"),
 ];
 
@@ -46,7 +51,7 @@ const FOUND: &str = "
         x.indisvalid AND x.indisready AND x.indislive AS sound
     FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_namespace n ON n.oid = i.relnamespace
     WHERE x.indrelid IN ('spaces'::regclass, 'epochs'::regclass, 'collections'::regclass, 'clients'::regclass,
-        'records'::regclass, 'facts'::regclass)";
+        'known_clients'::regclass, 'anonymous_pulls'::regclass, 'samples'::regclass, 'records'::regclass, 'facts'::regclass)";
 
 /// Looks at indexes, replica identity, and whether commits are durable.
 pub(super) async fn check(mut connection: &AsyncPgConnection) -> Result<Vec<Finding>, Failure> {

@@ -10,12 +10,12 @@ use super::super::fault::Fault as Failure;
 use super::super::group::new_version;
 use crate::domain::Timestamp;
 use crate::store::inspect::{Data, EpochRow, Examination, Figures, Heading, Mend, OpenAt, Row, STEP, Verdict, Watch};
-use crate::store::rows::CollectionColumns;
-use crate::store::schema::{clients, collections, epochs, records, spaces};
+use crate::store::rows::{ClientColumns, CollectionColumns};
+use crate::store::schema::{clients, collections, epochs, known_clients, records, spaces};
 use crate::store::writes::new_epoch;
 
-/// A space's own row: name, head, retention, `max_retention`, `created_at`, `modified_at`.
-type HeadingRow = (String, i64, String, String, i64, i64);
+/// A space's own row: name, head, retention, `max_retention`, `max_tombstones`, `created_at`, `modified_at`.
+type HeadingRow = (String, i64, String, String, Option<i64>, i64, i64);
 /// Revision, collection, id, whether it is deleted, and time.
 type RecordColumns = (i64, i64, String, bool, i64);
 
@@ -34,14 +34,17 @@ pub(super) async fn examine(
             spaces::head,
             spaces::retention,
             spaces::max_retention,
+            spaces::max_tombstones,
             spaces::created_at,
             spaces::modified_at,
         ))
         .get_result::<HeadingRow>(&mut connection)
         .await
         .optional()?;
-    let Some((name, head, retention, max_retention, created_at, modified_at)) = heading else { return Ok(None) };
-    let heading = Heading { id, name, head, retention, max_retention, created_at, modified_at };
+    let Some((name, head, retention, max_retention, max_tombstones, created_at, modified_at)) = heading else {
+        return Ok(None);
+    };
+    let heading = Heading { id, name, head, retention, max_retention, max_tombstones, created_at, modified_at };
     let of_collections =
         collections::table.filter(collections::space_id.eq(id)).load::<CollectionColumns>(&mut connection).await?;
     let of_epochs = epochs::table
@@ -59,6 +62,11 @@ pub(super) async fn examine(
     let mut of_clients = of_clients.load_stream::<(String, i64)>(&mut connection).await?;
     while let Some((name, seq)) = of_clients.try_next().await? {
         examination.client(&name, seq);
+    }
+    let known = known_clients::table.filter(known_clients::space_id.eq(id));
+    let mut known = known.load_stream::<ClientColumns>(&mut connection).await?;
+    while let Some(client) = known.try_next().await? {
+        examination.known_client(client);
     }
     Ok(Some((examination.judge(now), rows)))
 }

@@ -9,12 +9,12 @@ use super::super::transaction::insert_epoch;
 use crate::domain::{Rev, Timestamp};
 use crate::store::StoreError;
 use crate::store::inspect::{Data, EpochRow, Examination, Figures, Heading, Mend, OpenAt, Row, STEP, Verdict, Watch};
-use crate::store::rows::CollectionColumns;
-use crate::store::schema::{clients, collections, epochs, records, spaces};
+use crate::store::rows::{ClientColumns, CollectionColumns};
+use crate::store::schema::{clients, collections, epochs, known_clients, records, spaces};
 use crate::store::writes::new_epoch;
 
-/// A space's own row: name, head, retention, `max_retention`, `created_at`, `modified_at`.
-type HeadingRow = (String, i64, String, String, i64, i64);
+/// A space's own row: name, head, retention, `max_retention`, `max_tombstones`, `created_at`, `modified_at`.
+type HeadingRow = (String, i64, String, String, Option<i64>, i64, i64);
 /// Revision, collection, id, whether it is deleted, and time.
 type RecordColumns = (i64, i64, String, bool, i64);
 
@@ -33,14 +33,17 @@ pub(super) fn examine(
             spaces::head,
             spaces::retention,
             spaces::max_retention,
+            spaces::max_tombstones,
             spaces::created_at,
             spaces::modified_at,
         ))
         .get_result::<HeadingRow>(connection)
         .optional()
         .map_err(failure)?;
-    let Some((name, head, retention, max_retention, created_at, modified_at)) = heading else { return Ok(None) };
-    let heading = Heading { id, name, head, retention, max_retention, created_at, modified_at };
+    let Some((name, head, retention, max_retention, max_tombstones, created_at, modified_at)) = heading else {
+        return Ok(None);
+    };
+    let heading = Heading { id, name, head, retention, max_retention, max_tombstones, created_at, modified_at };
     let of_collections = collections::table
         .filter(collections::space_id.eq(id))
         .load::<CollectionColumns>(connection)
@@ -60,6 +63,10 @@ pub(super) fn examine(
     for client in of_clients.load_iter::<(String, i64), _>(connection).map_err(failure)? {
         let (name, seq) = client.map_err(failure)?;
         examination.client(&name, seq);
+    }
+    let known = known_clients::table.filter(known_clients::space_id.eq(id));
+    for client in known.load_iter::<ClientColumns, _>(connection).map_err(failure)? {
+        examination.known_client(client.map_err(failure)?);
     }
     Ok(Some((examination.judge(now), rows)))
 }

@@ -18,7 +18,7 @@ fn tamper(home: &Home, statement: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_rows_prove_is_mended_and_a_running_server_answers_rightly() {
-    let cases: [(&str, &[&str]); 18] = [
+    let cases: [(&str, &[&str]); 19] = [
         ("UPDATE collections SET live = live + 3 WHERE id = :a", &["live_count"]),
         ("UPDATE collections SET live = -1 WHERE id = :a", &["live_count"]),
         ("UPDATE collections SET tombstones = tombstones - 1 WHERE id = :a", &["tombstone_count"]),
@@ -45,6 +45,7 @@ async fn what_the_rows_prove_is_mended_and_a_running_server_answers_rightly() {
             &["epoch_ahead"],
         ),
         ("INSERT INTO clients (space_id, name, seq, used_at) VALUES (987654, 'x', 1, 1)", &["orphans"]),
+        ("INSERT INTO samples (space_id, at, head, horizon, live, tombstones) VALUES (9, 1, 1, 0, 1, 0)", &["orphans"]),
         ("INSERT INTO epochs (space_id, ordinal, epoch, opened_at) VALUES (987655, 0, 'x', 0)", &["orphans"]),
     ];
     for home in homes() {
@@ -90,7 +91,7 @@ fn sorted<'a>(faults: &[&'a str]) -> Vec<&'a str> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_row_proves_is_told_and_left_alone() {
     // What undoes each is the other statement.
-    let cases: [(&str, &str, &str); 14] = [
+    let cases: [(&str, &str, &str); 16] = [
         (
             "deleted_with_data",
             "UPDATE records SET deleted = NOT deleted WHERE collection_id = :a AND id = '8'",
@@ -157,6 +158,17 @@ async fn what_no_row_proves_is_told_and_left_alone() {
             "epochs_broken",
             "UPDATE epochs SET ordinal = 7 WHERE space_id = :s AND ordinal = 0",
             "UPDATE epochs SET ordinal = 0 WHERE space_id = :s AND ordinal = 7",
+        ),
+        (
+            "policy",
+            "UPDATE spaces SET max_tombstones = -1 WHERE id = :s",
+            "UPDATE spaces SET max_tombstones = NULL WHERE id = :s",
+        ),
+        (
+            "known_client",
+            "INSERT INTO known_clients (space_id, name, rev, cursor, seen_at) SELECT id, 'odd', 1, '?', 1 FROM spaces \
+             WHERE name = 's'",
+            "DELETE FROM known_clients WHERE name = 'odd'",
         ),
         (
             "client_seq",
