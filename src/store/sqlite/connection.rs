@@ -14,16 +14,18 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
 /// What every connection is told. `busy_timeout` comes first: the others may already have to wait for a lock.
 /// `synchronous = FULL`: what is acknowledged survives a power cut.
-/// `auto_vacuum` counts where the file has no table yet: a new one can give free pages back, step by step.
 const PRAGMAS: &str = "
     PRAGMA busy_timeout = 5000;
-    PRAGMA auto_vacuum = INCREMENTAL;
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA temp_store = MEMORY;
     PRAGMA foreign_keys = OFF;
     PRAGMA journal_size_limit = 67108864;
 ";
+
+/// What a new file is told before it has its first page, so that it can give free pages back, step by step. Said again to a
+/// file that has it, SQLite would write it anew: a commit, and the write lock, for each connection that is opened.
+const NEW: &str = "PRAGMA busy_timeout = 5000; PRAGMA auto_vacuum = INCREMENTAL;";
 
 /// The page cache of a connection, in KiB (negative for SQLite): a writer touches pages all over the indexes. The WAL may
 /// grow to 32 MiB before a commit has to checkpoint it: that is the `checkpointer`'s work, and a commit does what is left.
@@ -94,6 +96,9 @@ fn establish(path: &Path) -> Result<SqliteConnection, StoreError> {
     // A `file:` would be taken for a URI.
     let text = if text.starts_with("file:") { format!("./{text}") } else { text.to_owned() };
     let mut connection = SqliteConnection::establish(&text).map_err(|error| cannot(error.to_string()))?;
+    if std::fs::metadata(path).map_or(true, |file| file.len() == 0) {
+        connection.batch_execute(NEW).map_err(|error| cannot(error.to_string()))?;
+    }
     connection.batch_execute(PRAGMAS).map_err(|error| cannot(error.to_string()))?;
     Ok(connection)
 }
