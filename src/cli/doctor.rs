@@ -22,11 +22,11 @@ const EXIT_CODES: &str = "Exit codes: 0 all is as it must be; 1 failed; 2 usage;
 /// with the tombstones, times, epochs, data and names, indexes, and what belongs to no space. Servers may be running:
 /// each space is looked at in one snapshot. With --repair, what the rows themselves prove is put right, in a transaction a
 /// space, under the lock that its writes take: a space of a million records takes no writes for a second or two then. What
-/// cannot be known is left as it is, and told with what to do.
+/// cannot be known is left as it is, and told with what to do; into a database that is damaged itself nothing is written.
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub struct DoctorArgs {
-    /// Only this space, and nothing of the database as a whole
+    /// Only this space, and of the database as a whole no more than a repair needs to know
     #[arg(long, value_name = "NAME")]
     space: Option<SpaceName>,
     /// Mend what can be mended safely
@@ -67,9 +67,15 @@ async fn look(inspector: &dyn Inspector, only: Option<&SpaceName>, repair: bool)
     let bar = ProgressBar::new_spinner().with_message("looking at the database");
     bar.enable_steady_tick(Duration::from_millis(200));
     let mut report = Report::default();
+    // Of one space, the database as a whole matters only as far as that may be written to at all.
     if only.is_none() {
         report.findings.extend(inspector.database(repair).await?);
+    } else if repair {
+        let damage = inspector.database(false).await?.into_iter().filter(|found| found.fault == Fault::Damaged);
+        report.findings.extend(damage);
     }
+    // What is read from a damaged database proves nothing.
+    let repair = repair && report.findings.iter().all(|found| found.fault != Fault::Damaged);
     let mut spaces = inspector.spaces().await?;
     if let Some(name) = only {
         spaces.retain(|space| space.name == name.as_str());

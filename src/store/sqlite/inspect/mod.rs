@@ -80,7 +80,8 @@ impl Inspector for SqliteInspector {
     async fn database(&self, repair: bool) -> Result<Vec<Finding>, StoreError> {
         let mut findings = self.look(|connection, _| snapshot(connection, check_file)).await?;
         let lost = self.look(|connection, _| snapshot(connection, find_orphans)).await?;
-        if repair && !lost.is_empty() {
+        // Into a damaged file nothing is written.
+        if repair && !lost.is_empty() && findings.iter().all(|finding| finding.fault != Fault::Damaged) {
             findings.extend(self.transact(adopt_orphans).await?);
         } else {
             findings.extend(lost.into_iter().map(|(_, finding)| finding));

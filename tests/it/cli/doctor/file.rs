@@ -34,6 +34,7 @@ async fn a_file_that_was_put_back_is_told_and_gets_its_epochs() {
 async fn a_file_with_bad_pages_is_called_damaged_and_not_touched() {
     let (mut program, _) = with_everything(Home::on_a_file()).await;
     program.stop().await;
+    program.home().tamper("UPDATE collections SET live = 77 WHERE name = 'a'");
     let path = program.home().argument().replace("sqlite:", "");
     let root = program.home().ask("SELECT rootpage FROM sqlite_master WHERE name = 'records_by_id'");
     let mut bytes = std::fs::read(&path).unwrap();
@@ -43,7 +44,9 @@ async fn a_file_with_bad_pages_is_called_damaged_and_not_touched() {
     let found = doctor(program.home(), "--repair");
     assert_eq!(found.code, 3, "{found:?}");
     assert!(found.finding("damaged")["advice"].as_str().unwrap().contains("restore a backup"), "{found:?}");
-    assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    assert!(found.findings().iter().all(|finding| finding["mended"] == false), "{found:?}");
+    assert!(doctor(program.home(), "--repair --space s").faults().contains("damaged"));
+    assert!(std::fs::read(&path).unwrap() == bytes, "{found:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
