@@ -25,7 +25,7 @@ pub enum CliError {
     /// A cursor is not of this history, or no delta leads on from it.
     #[error("the cursor can no longer be followed ({})", .0.as_str())]
     Resync(Reason),
-    /// A replica is not what its server has, or was not until it was mended: exit code 3.
+    /// A replica is not what its server has, or a database not as it must be, or was not until it was mended: exit code 3.
     #[error("{0}")]
     NotRight(String),
     /// The server did not run, or ended badly.
@@ -37,8 +37,8 @@ pub enum CliError {
 }
 
 impl CliError {
-    /// The exit code: 2 for usage, 3 for a replica that was not right, 1 for any other failure, and 0 for a reader that has
-    /// seen enough.
+    /// The exit code: 2 for usage, 3 for a replica or a database that was not right, 1 for any other failure, and 0 for a
+    /// reader that has seen enough.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {

@@ -2,11 +2,12 @@
 //!
 //! Each command says what it does once, against a `target::Target`: the database itself, or a server. Results go to
 //! stdout, as aligned text or with `--json` for programs; progress and errors go to stderr. Exit codes: 0 done,
-//! 1 failed, 2 usage, 3 a replica was not what its server has.
+//! 1 failed, 2 usage, 3 a replica was not what its server has, or a database not as it must be.
 
 mod backup;
 mod compact;
 mod copy;
+mod doctor;
 mod epoch;
 mod error;
 mod export;
@@ -29,8 +30,8 @@ use crate::config::ServeArgs;
 pub use error::CliError;
 pub use typed::parse;
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage, 3 a replica was not what its server has. Results go \
-                          to stdout, all else to stderr.";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage, 3 a replica was not what its server has, or a database \
+                          not as it must be. Results go to stdout, all else to stderr.";
 
 /// A sync server for clients that keep an offline copy of data.
 #[derive(Debug, Parser)]
@@ -58,6 +59,7 @@ enum Command {
     Spaces(spaces::SpacesCommand),
     Backup(backup::BackupArgs),
     Copy(copy::CopyArgs),
+    Doctor(doctor::DoctorArgs),
     Clone(replica::CloneArgs),
     Sync(replica::SyncArgs),
     Status(replica::StatusArgs),
@@ -92,6 +94,7 @@ impl Cli {
             Command::Spaces(command) => spaces::run(command, json).await,
             Command::Backup(args) => backup::run(args, json).await,
             Command::Copy(args) => copy::run(args, json).await,
+            Command::Doctor(args) => doctor::run(args, json).await,
             Command::Clone(args) => replica::clone(args, json).await,
             Command::Sync(args) => replica::sync(args, json).await,
             Command::Status(args) => replica::status(args, json).await,

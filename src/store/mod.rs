@@ -5,6 +5,7 @@
 
 mod copying;
 mod failure;
+mod inspect;
 mod meters;
 pub mod postgres;
 mod retention;
@@ -31,6 +32,7 @@ use crate::feed::Feed;
 
 pub use copying::{Batch, ClientSeq, CollectionDifference, CopyUnderWay, Copying, RowsRequest};
 pub use failure::StoreError;
+pub use inspect::{Fault, Finding, Inspector, Remedy, SpaceKey, Watch, inspector};
 pub use meters::{Distribution, ListenerMeters, Meters, PoolMeters, Spread, WriteMeters};
 use retention::DAY;
 pub use retention::{Costs, GivenBack, Purged, RetentionStore, Sample, Sightings};

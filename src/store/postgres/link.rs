@@ -29,7 +29,7 @@ use crate::store::ListenerMeters;
 use crate::store::schema::spaces;
 
 /// The channel of all nodes of a database. A payload is a node and the spaces that it wrote, with blanks between.
-const CHANNEL: &str = "strandline";
+pub(super) const CHANNEL: &str = "strandline";
 /// Names in one payload: together far below the 8,000 bytes that a payload may have.
 const NAMES: usize = 100;
 /// How often the spaces that somebody waits for are looked at.

@@ -106,7 +106,7 @@ fn next(connection: &mut Blocking, wait: Duration) -> diesel::migration::Result<
 }
 
 /// The versions that the database lacks. Unlike diesel's own check it makes no table.
-async fn pending(connection: &mut AsyncPgConnection) -> diesel::QueryResult<Vec<String>> {
+pub(super) async fn pending(connection: &mut AsyncPgConnection) -> diesel::QueryResult<Vec<String>> {
     let known = diesel::sql_query("SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS known")
         .get_result::<Known>(connection)
         .await?

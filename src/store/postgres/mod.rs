@@ -9,6 +9,7 @@
 //! - `survey`: a look at the whole database.
 //! - `states`: spaces in memory, which answer polls; `link`: what other nodes do; `leader`: which node compacts;
 //!   `standby`: rows read elsewhere.
+//! - `inspect`: whether all of it is as it must be.
 
 mod admin;
 mod clients;
@@ -18,6 +19,7 @@ mod fault;
 mod group;
 mod home;
 mod hosts;
+mod inspect;
 mod leader;
 mod link;
 mod migrate;
@@ -59,6 +61,7 @@ use crate::store::{
 };
 use connection::{Connector, Role};
 use fault::Fault;
+pub(super) use inspect::PostgresInspector;
 use leader::Leader;
 use link::Link;
 use pool::{FirstLook, Pool};

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use diesel::connection::SimpleConnection;
+use diesel::migration::{Migration, MigrationSource};
+use diesel::sqlite::Sqlite;
 use diesel::{Connection, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
@@ -12,16 +14,18 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
 /// What every connection is told. `busy_timeout` comes first: the others may already have to wait for a lock.
 /// `synchronous = FULL`: what is acknowledged survives a power cut.
-/// `auto_vacuum` counts where the file has no table yet: a new one can give free pages back, step by step.
 const PRAGMAS: &str = "
     PRAGMA busy_timeout = 5000;
-    PRAGMA auto_vacuum = INCREMENTAL;
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA temp_store = MEMORY;
     PRAGMA foreign_keys = OFF;
     PRAGMA journal_size_limit = 67108864;
 ";
+
+/// What a new file is told before it has its first page, so that it can give free pages back, step by step. Said again to a
+/// file that has it, SQLite would write it anew: a commit, and the write lock, for each connection that is opened.
+const NEW: &str = "PRAGMA busy_timeout = 5000; PRAGMA auto_vacuum = INCREMENTAL;";
 
 /// The page cache of a connection, in KiB (negative for SQLite): a writer touches pages all over the indexes. The WAL may
 /// grow to 32 MiB before a commit has to checkpoint it: that is the `checkpointer`'s work, and a commit does what is left.
@@ -64,12 +68,37 @@ pub(super) fn open_reader(path: &Path) -> Result<SqliteConnection, StoreError> {
     Ok(connection)
 }
 
+/// Opens a connection for who looks at a database past the store, or mends it, and so neither makes nor migrates it. It
+/// waits longer for the write lock: under load the server has it most of the time.
+pub(super) fn open_for_inspection(path: &Path, writes: bool) -> Result<SqliteConnection, StoreError> {
+    let mut connection = establish(path)?;
+    let pragmas = if writes { "PRAGMA busy_timeout = 60000; PRAGMA cache_size = -8192;" } else { READER };
+    connection.batch_execute(pragmas).map_err(failure)?;
+    Ok(connection)
+}
+
+/// The versions of the schema that this program has, and a database with no others would be as it should be.
+pub(super) fn embedded_versions() -> Result<Vec<String>, StoreError> {
+    let migrations: Vec<Box<dyn Migration<Sqlite>>> = MIGRATIONS.migrations().map_err(StoreError::internal)?;
+    Ok(migrations.iter().map(|migration| migration.name().version().to_string()).collect())
+}
+
+/// An empty database in memory with the schema as it should be.
+pub(super) fn pattern() -> Result<SqliteConnection, StoreError> {
+    let mut connection = SqliteConnection::establish(":memory:").map_err(StoreError::internal)?;
+    connection.run_pending_migrations(MIGRATIONS).map_err(StoreError::internal)?;
+    Ok(connection)
+}
+
 fn establish(path: &Path) -> Result<SqliteConnection, StoreError> {
     let cannot = |why: String| StoreError::Open(format!("the database {} cannot be opened: {why}", path.display()));
     let text = path.to_str().ok_or_else(|| cannot("its path is not UTF-8".into()))?;
     // A `file:` would be taken for a URI.
     let text = if text.starts_with("file:") { format!("./{text}") } else { text.to_owned() };
     let mut connection = SqliteConnection::establish(&text).map_err(|error| cannot(error.to_string()))?;
+    if std::fs::metadata(path).map_or(true, |file| file.len() == 0) {
+        connection.batch_execute(NEW).map_err(|error| cannot(error.to_string()))?;
+    }
     connection.batch_execute(PRAGMAS).map_err(|error| cannot(error.to_string()))?;
     Ok(connection)
 }

@@ -74,14 +74,16 @@ impl Heads {
     /// Reads the file; empty where there is none. A file that cannot be read is as good as none: it is a safety net, and
     /// must not keep a server from starting.
     pub fn load(database: &Path) -> Self {
-        let path = Self::path(database);
-        match std::fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
-                log::warn!("{} is not readable ({error}): a restored backup would not be noticed", path.display());
-                Self::default()
-            }),
-            Err(_) => Self::default(),
-        }
+        Self::read(database).unwrap_or_else(|error| {
+            let path = Self::path(database);
+            log::warn!("{} is not readable ({error}): a restored backup would not be noticed", path.display());
+            Self::default()
+        })
+    }
+
+    /// Reads the file; empty where there is none.
+    pub fn read(database: &Path) -> serde_json::Result<Self> {
+        std::fs::read(Self::path(database)).map_or_else(|_| Ok(Self::default()), |bytes| serde_json::from_slice(&bytes))
     }
 
     /// Takes over what the database has now. A space that went back keeps what was seen before: the file must not

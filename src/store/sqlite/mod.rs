@@ -7,6 +7,7 @@
 //! - `copying`: a space as it lies, to another store or from one.
 //! - `survey`: a look at the whole file.
 //! - `heads` and `restore`: noticing a file that was put back from a backup; `backup`: making one.
+//! - `inspect`: whether all of it is as it must be.
 
 mod backup;
 mod checkpointer;
@@ -14,6 +15,7 @@ mod clients;
 mod connection;
 mod copying;
 mod heads;
+mod inspect;
 mod purging;
 mod readers;
 mod reads;
@@ -44,6 +46,7 @@ use crate::store::{ListRequest, Listing, Meters, PolicyChange, Store, StoreError
 
 pub use backup::backup;
 use checkpointer::Checkpointer;
+pub(super) use inspect::SqliteInspector;
 use readers::Readers;
 use states::States;
 use watcher::Watcher;

@@ -3,6 +3,7 @@
 mod admin;
 mod copy;
 mod copy_postgres;
+mod doctor;
 mod export;
 mod history;
 mod import;

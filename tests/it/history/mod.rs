@@ -1,7 +1,7 @@
 //! A real history through the real program: every commit of a repository is one atomic push, and replicas that look in
 //! now and then must be equal to the tree of the commit at which they do.
 
-mod repository;
+pub mod repository;
 
 use repository::{Repository, commits};
 

@@ -69,7 +69,12 @@ impl Home {
 
     /// A file in `directory`, whatever the suites run over.
     pub fn file_in(directory: &Path) -> Self {
-        Self::File { path: directory.join("s.db"), copies: AtomicUsize::new(1), _directory: None }
+        Self::file_at(directory.join("s.db"))
+    }
+
+    /// The file at `path`, whatever the suites run over.
+    pub fn file_at(path: PathBuf) -> Self {
+        Self::File { path, copies: AtomicUsize::new(1), _directory: None }
     }
 
     fn on_a_server() -> Self {
@@ -149,6 +154,14 @@ impl Home {
                     database.admin().ask(&format!("WITH t AS ({sql} RETURNING 1) SELECT count(*) FROM t"));
                 assert_eq!(changed, 1, "{sql}");
             }
+        }
+    }
+
+    /// Carries out a statement, past the store.
+    pub fn run(&self, sql: &str) {
+        match self {
+            Self::File { .. } => drop(diesel::sql_query(sql).execute(&mut self.file()).unwrap()),
+            Self::Database(database) => database.admin().run(sql),
         }
     }
 

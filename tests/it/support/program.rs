@@ -67,6 +67,11 @@ impl Program {
         self.place.borrow().expect("it runs")
     }
 
+    /// Where its data is.
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
     /// A client's way to a space, which outlives the server it leads to.
     pub fn link(&self, space: &str) -> Link {
         Link::new(self.place.subscribe(), space)
