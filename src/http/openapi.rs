@@ -9,7 +9,7 @@ use utoipa::OpenApi;
 
 use super::problem::Problem;
 use super::wire::schema;
-use super::{answer, changes, clients, home, push, query, records, repair, retention, spaces, stats, status};
+use super::{answer, changes, clients, dashboard, push, query, records, repair, retention, spaces, stats, status};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -25,9 +25,14 @@ use super::{answer, changes, clients, home, push, query, records, repair, retent
         records::read, records::replace, records::merge, records::delete, records::list, records::create,
         repair::manifest, repair::fetch,
         spaces::read, spaces::configure, spaces::delete, spaces::list,
+<<<<<<< HEAD
         retention::read, retention::configure, retention::compact, retention::plan, retention::state,
         clients::list, clients::forget, stats::read,
-        status::alive, status::ready, status::metrics, home::page, serve,
+        status::alive, status::ready, status::metrics, dashboard::page, serve,
+=======
+        retention::read, retention::configure, retention::compact,
+        status::alive, status::ready, status::metrics, dashboard::page, serve,
+>>>>>>> baf8e85 (The page for DBAs, in the making: its frame, its events, the list, and a space with the slider)
     ),
     // Shared by many routes, where the macros do not look for it.
     components(schemas(schema::Problem)),
