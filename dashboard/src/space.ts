@@ -37,6 +37,7 @@ class SpaceView implements View {
   readonly #knob = new Knob(
     (window) => this.#choose(window),
     () => void this.#apply(),
+    [this.#lags.element, this.#ages.element],
   );
   readonly #who = new Who((client) => void this.#forget(client));
   readonly #rules = new Rules(
@@ -153,8 +154,7 @@ class SpaceView implements View {
     const picture = this.#picture!;
     refill(this.#headline, headline(picture));
     if (!this.#knob.element.isConnected) {
-      const charts = h("div", { class: "two" }, this.#lags.element, this.#ages.element);
-      this.#main.append(this.#knob.element, charts, this.#history.element, this.#rules.element, this.#who.element);
+      this.#main.append(this.#knob.element, this.#history.element, this.#rules.element, this.#who.element);
     }
     for (const part of this.#parts) part.update(picture);
   }

@@ -99,7 +99,7 @@ export function listView(main: HTMLElement): View {
       render();
     };
     const arrow = h("span", { "aria-hidden": "true", class: "arrow" }, sorted ? (chosen.down ? "↓" : "↑") : "");
-    const button = h("button", { type: "button", class: "sort", "data-key": `sort ${column.name}`, click: choose }, column.name, arrow);
+    const button = h("button", { type: "button", class: "sort", "data-key": `sort ${column.name}`, click: choose }, ...(column.number ? [arrow, column.name] : [column.name, arrow]));
     return h("th", { scope: "col", class: column.number ? "number" : undefined, "aria-sort": sorted ? (chosen.down ? "descending" : "ascending") : undefined }, button);
   }
 

@@ -11,7 +11,7 @@ export class Ages {
   readonly #figure = new Figure("Age of the tombstones", [
     "Each bar counts the tombstones of one age. The line is the window: ",
     "what is older, to the right of it, hatched, would be purged.",
-  ]);
+  ], "h3");
   readonly element = this.#figure.element;
 
   update({ stats, space, chosen }: Picture): void {
@@ -45,17 +45,18 @@ function draw(width: number, all: Bin[], present: string, chosen: string): SVGSV
   const lines = [{ at: cut, label: span(chosen), other: false }];
   if (seconds(chosen) !== seconds(present)) lines.push({ at: place(seconds(present), all), label: `now ${span(present)}`, other: true });
   const every = Math.ceil((all.length * 38) / (width - 60));
-  const edges = all.flatMap(({ from }, at) => (from === null || at % every !== 0 ? [] : [at]));
+  const edges = all.flatMap((_, at) => (at % every === 0 ? [at] : []));
   // What would run out of the drawing stands left of its line.
-  const leftwards = (at: number, other: boolean) => (lines.length < 2 ? at > all.length * 0.8 : other === at > cut ? at > all.length * 0.8 : at > all.length * 0.2);
+  const leftwards = (at: number) => at > all.length * 0.65;
   const label = (line: (typeof lines)[number]) =>
     text([line], {
       x: "at",
-      y: most,
-      dy: -17,
-      dx: leftwards(line.at, line.other) ? -4 : 4,
+      frameAnchor: "top",
+      dy: line.other ? -14 : -30,
+      dx: leftwards(line.at) ? -4 : 4,
       text: "label",
-      textAnchor: leftwards(line.at, line.other) ? "end" : "start",
+      textAnchor: leftwards(line.at) ? "end" : "start",
+      stroke: "var(--raised)",
       fill: line.other ? "var(--soft)" : "var(--ink)",
       fontWeight: line.other ? "normal" : "bold",
     });
@@ -64,17 +65,17 @@ function draw(width: number, all: Bin[], present: string, chosen: string): SVGSV
     `Tombstones by age, from new on the left to old on the right. The window is drawn at ${span(chosen)}; ${count(sum, "tombstone")} or somewhat more are older.`,
     {
       width,
-      height: 230,
+      height: 300,
       x: { domain: [0, all.length], label: null },
-      y: { domain: [0, most], label: null, grid: false },
+      y: { domain: [0, most], label: null },
       marks: [
         axisY({ ticks: 4, tickFormat: short, tickSize: 0, label: null }),
-        axisX({ ticks: edges, tickFormat: (at: number) => all[at]?.from ?? "", tickSize: 4, label: null }),
+        axisX({ ticks: edges, tickFormat: (at: number) => all[at]?.from ?? "0", tickSize: 4, label: null }),
         rectY(kept, { x1: "from", x2: "to", y: "tombstones", fill: "var(--kept)", insetLeft: 1, insetRight: 1 }),
         rectY(gone, { x1: "from", x2: "to", y: "tombstones", fill: "url(#hatch)", stroke: "var(--gone)", insetLeft: 1, insetRight: 1 }),
-        text(bars.filter(({ tombstones }) => tombstones > 0), { x: ({ from }: Bar) => from + 0.5, y: "tombstones", text: ({ tombstones }: Bar) => short(tombstones), dy: -6, fill: "var(--soft)" }),
+        text(bars.filter(({ tombstones }) => tombstones > 0), { x: ({ from }: Bar) => from + 0.5, y: "tombstones", text: ({ tombstones }: Bar) => short(tombstones), dy: -6, stroke: "var(--raised)", fill: "var(--soft)" }),
         ruleY([0], { stroke: "var(--line)" }),
-        ...lines.toReversed().map((line) => ruleX([line], { x: "at", stroke: line.other ? "var(--soft)" : "var(--ink)", strokeWidth: line.other ? 1 : 2, strokeDasharray: line.other ? "3,3" : "", insetTop: -16 })),
+        ...lines.toReversed().map((line) => ruleX([line], { x: "at", stroke: line.other ? "var(--soft)" : "var(--ink)", strokeWidth: line.other ? 1 : 2, strokeDasharray: line.other ? "3,3" : "", insetTop: line.other ? -20 : -36 })),
         ...lines.map(label),
       ],
     },

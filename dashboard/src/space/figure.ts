@@ -11,7 +11,7 @@ import { type Child, h, refill, scrolling } from "../element.ts";
 
 /** A drawing; `words` say what is to be seen in it. */
 export function drawing(words: string, options: PlotOptions): SVGSVGElement {
-  const drawn = plot({ className: "plot", marginTop: 28, marginRight: 16, marginBottom: 34, marginLeft: 44, ...options }) as SVGSVGElement;
+  const drawn = plot({ className: "plot", marginTop: 40, marginRight: 16, marginBottom: 34, marginLeft: 44, ...options }) as SVGSVGElement;
   for (const style of drawn.querySelectorAll("style")) style.remove();
   // Plot names its groups for itself; to a screen reader the drawing is one picture.
   for (const group of drawn.querySelectorAll("[aria-label], [aria-description]")) {
@@ -32,7 +32,7 @@ export class Figure {
   #draw: ((width: number) => Child) | undefined;
   #width = 0;
 
-  constructor(title: string, reading: Child[], level: "h2" | "h3" = "h2") {
+  constructor(title: string, reading: Child[], level: "h2" | "h3") {
     this.#place = h("div", { class: "drawing" });
     this.#numbers = scrolling(`${title}, as a table`);
     const table = h("details", {}, h("summary", {}, "These numbers as a table"), this.#numbers);

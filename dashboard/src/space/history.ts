@@ -12,7 +12,7 @@ interface Moment extends Omit<Sample, "at"> {
 }
 
 export class History {
-  readonly #figure = new Figure("The last hours", ["The server takes a sample now and then, and keeps those of the last 48 hours. The band between head and horizon is what a client may have missed."]);
+  readonly #figure = new Figure("The last hours", ["The server takes a sample now and then, and keeps those of the last 48 hours. The band between head and horizon is what a client may have missed."], "h2");
   readonly element = this.#figure.element;
 
   update({ stats, space }: Picture): void {

@@ -19,8 +19,8 @@ export class Knob {
   readonly #said = h("p", { role: "status", class: "said" });
   #stops: string[] = [];
 
-  /** `choose` hears of a move, `apply` of the button. */
-  constructor(choose: (window: string) => void, apply: () => void) {
+  /** `choose` hears of a move, `apply` of the button. What the window does to them stands beside the figures: `charts`. */
+  constructor(choose: (window: string) => void, apply: () => void, charts: HTMLElement[]) {
     this.#slider.addEventListener("input", () => choose(this.#stops[this.#slider.valueAsNumber] ?? "forever"));
     this.element = h(
       "section",
@@ -28,15 +28,19 @@ export class Knob {
       h("h2", { id: "knob" }, "How long are deletions remembered?"),
       h(
         "p",
-        { class: "lead", id: "window-means" },
+        { id: "window-means" },
         "A short window frees space; a client that is away for longer than the window falls behind and must repair its copy. Move the slider to see what a purge now would do. Nothing changes until you apply it.",
       ),
-      h("p", { class: "choice" }, h("label", { for: "window" }, "Remember deletions for"), " ", this.#window),
-      this.#slider,
-      this.#scale,
-      this.#outcome,
-      this.#actions,
+      h(
+        "div",
+        { class: "dial" },
+        h("p", { class: "choice" }, h("label", { for: "window" }, "Remember deletions for"), " ", this.#window),
+        this.#slider,
+        this.#scale,
+        this.#actions,
+      ),
       this.#said,
+      h("div", { class: "effects" }, this.#outcome, ...charts),
     );
     this.#actions.addEventListener("click", (event) => {
       const button = event.target instanceof Element ? event.target.closest("button") : null;
@@ -69,7 +73,7 @@ export class Knob {
     refill(
       this.#actions,
       h("button", { type: "button", class: "primary", "data-key": "apply", disabled: same || !told }, same ? `${span(chosen)} is in force` : `Apply ${span(chosen)}…`),
-      !same && h("button", { type: "button", "data-key": "back", value: space.retention }, `Back to ${span(space.retention)}`),
+      h("button", { type: "button", "data-key": "back", value: space.retention, disabled: same }, `Back to ${span(space.retention)}`),
     );
   }
 }
@@ -93,7 +97,7 @@ function outcome(picture: Picture, told: Forecast): Child[] {
       { class: "figures" },
       figure("Tombstones purged", number(told.tombstones), `of ${number(space.tombstones)}`),
       figure("Space freed", bytes(told.bytes), "ids of the tombstones"),
-      figure("Horizon", rises ? [number(space.horizon), h("span", { class: "to" }, " → "), number(told.horizon)] : number(told.horizon), rises ? "rises" : "stays"),
+      figure("Horizon", number(told.horizon), rises ? `rises from ${number(space.horizon)}` : "stays where it is"),
       figure(
         "Would fall behind",
         falling > 0 ? [h("span", { class: "cross", "aria-hidden": "true" }, "✕ "), number(falling)] : "0",

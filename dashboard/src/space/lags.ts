@@ -14,10 +14,11 @@ export const WORDS: Record<Standing, string> = {
   behind: "is behind already, must repair",
 };
 
+export const MARKS: Record<Standing, string> = { served: "●", falls: "✕", behind: "■" };
+
 const MARGINS = { marginLeft: 44, marginRight: 28 };
 /** Between dots, in pixels. */
 const STEP = 13;
-const HEIGHT = 180;
 
 interface Dot extends Client {
   standing: Standing;
@@ -26,9 +27,9 @@ interface Dot extends Client {
 
 export class Lags {
   readonly #figure = new Figure("Clients by lag", [
-    "Each mark is a client that names itself: up to date on the left, the further right the more revisions it has missed. ",
-    "Right of the horizon a client is behind: the deletions that it missed are forgotten, and it must repair its copy.",
-  ]);
+    "Each mark is a client: up to date on the left, further behind to the right. ",
+    "Past the horizon it is behind: deletions that it missed are forgotten, and it must repair its copy.",
+  ], "h3");
   readonly element = this.#figure.element;
 
   update(picture: Picture): void {
@@ -46,6 +47,7 @@ export class Lags {
           ? h("p", { class: "nothing" }, "No client has given a name yet. A client does so with the header ", h("code", {}, "Strandline-Client"), "; only then can be told who would fall behind.")
           : named(width, known, most, { head: space.head, now: space.horizon, then, window: span(picture.chosen) }),
         stats.anonymous.length > 0 && anonymous(width, stats, most),
+        h("p", { class: "axis soft" }, "revisions behind →"),
       ],
       clients.more && h("p", {}, `These are the first ${number(clients.list.length)} by name; there are more.`),
       table(
@@ -95,14 +97,15 @@ function named(width: number, clients: Dot[], most: number, { head, now, then, w
     stacks.set(column, client.y + 1);
   }
   const highest = Math.max(0, ...stacks.values());
-  const rows = Math.max(8, highest);
+  const rows = Math.max(4, highest);
+  const height = 88 + STEP * Math.min(rows, 14);
   const radius = rows > 60 ? 3 : 5.5;
   const lines = [{ at: head - then, label: then === now ? "horizon" : `horizon at ${window}`, other: false }];
   if (then !== now) lines.push({ at: head - now, label: "horizon now", other: true });
   const tally = (standing: Standing) => clients.filter((client) => client.standing === standing).length;
   const drawn = drawing("", {
     width,
-    height: HEIGHT,
+    height,
     ...MARGINS,
     x: lag(most),
     y: { domain: [-0.5, rows], axis: null },
@@ -111,15 +114,16 @@ function named(width: number, clients: Dot[], most: number, { head, now, then, w
       rect([{ x1: head - then, x2: most }], { x1: "x1", x2: "x2", fill: "var(--gone-soft)", fillOpacity: 0.55 }),
       axisX({ ticks: ticks(most, width), tickFormat: short, tickSize: 4, label: null }),
       ruleY([-0.5], { stroke: "var(--line)" }),
-      ...lines.map((line) => ruleX([line], { x: "at", stroke: line.other ? "var(--soft)" : "var(--ink)", strokeWidth: line.other ? 1 : 2, strokeDasharray: line.other ? "3,3" : "", insetTop: -16 })),
+      ...lines.map((line) => ruleX([line], { x: "at", stroke: line.other ? "var(--soft)" : "var(--ink)", strokeWidth: line.other ? 1 : 2, strokeDasharray: line.other ? "3,3" : "", insetTop: line.other ? -20 : -36 })),
       ...lines.map((line) =>
         text([line], {
           x: "at",
           frameAnchor: "top",
-          dy: -15,
-          dx: line.other ? 4 : -4,
+          dy: line.other ? -14 : -30,
+          dx: x.apply(line.at) < width / 2 ? 4 : -4,
           text: "label",
-          textAnchor: line.other && x.apply(line.at) < width - 110 ? "start" : "end",
+          textAnchor: x.apply(line.at) < width / 2 ? "start" : "end",
+          stroke: "var(--raised)",
           fill: line.other ? "var(--soft)" : "var(--ink)",
           fontWeight: line.other ? "normal" : "bold",
         }),
@@ -136,7 +140,10 @@ function named(width: number, clients: Dot[], most: number, { head, now, then, w
     `${count(clients.length, "client")} by lag: ${tally("served")} catch up with changes, ${tally("falls")} would fall behind at ${window}, ${tally("behind")} are behind already. The arrow keys go from client to client.`,
   );
   for (const other of drawn.querySelectorAll("g:not(.client)")) other.setAttribute("aria-hidden", "true");
-  return walkable(drawn, [...clients.filter(({ standing }) => standing === "served"), ...clients.filter(({ standing }) => standing === "behind"), ...clients.filter(({ standing }) => standing === "falls")]);
+  const key = (["served", "falls", "behind"] as const).filter((standing) => tally(standing) > 0);
+  const legend = h("p", { class: "key soft", "aria-hidden": "true" }, ...key.map((standing) => h("span", { class: `standing ${standing}` }, h("span", { class: "mark" }, MARKS[standing]), ` ${WORDS[standing]}`)));
+  const box = walkable(drawn, [...clients.filter(({ standing }) => standing === "served"), ...clients.filter(({ standing }) => standing === "behind"), ...clients.filter(({ standing }) => standing === "falls")]);
+  return h("div", {}, box, legend);
 }
 
 /** Gives the marks, which are in the order of `clients`, names, a place in the order of focus, and a note. */
@@ -204,6 +211,5 @@ function anonymous(width: number, stats: Stats, most: number): HTMLElement {
         ruleY([0], { stroke: "var(--line)" }),
       ],
     }),
-    h("p", { class: "axis soft" }, "revisions behind →"),
   );
 }

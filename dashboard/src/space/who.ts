@@ -2,7 +2,7 @@
 
 import { h, refill, scrolling, table } from "../element.ts";
 import { ago, clock, count, number } from "../words.ts";
-import { WORDS } from "./lags.ts";
+import { MARKS, WORDS } from "./lags.ts";
 import { type Picture, standing } from "./picture.ts";
 
 /** Rows that are shown before one asks for all. */
@@ -34,7 +34,7 @@ export class Who {
     const shown = this.#all ? list : list.slice(0, SHOWN);
     const state = (client: string) => {
       const standing = standings.get(client) ?? "served";
-      return h("span", { class: `standing ${standing}` }, h("span", { "aria-hidden": "true" }, { served: "●", falls: "✕", behind: "■" }[standing]), ` ${WORDS[standing]}`);
+      return h("span", { class: `standing ${standing}` }, h("span", { class: "mark", "aria-hidden": "true" }, MARKS[standing]), ` ${WORDS[standing]}`);
     };
     const rows = shown.map((client) => [
       h("span", { title: client.agent ?? undefined }, client.client),
