@@ -52,6 +52,7 @@ export class Visit {
    */
   async state(name: string): Promise<void> {
     const { page } = this;
+    await page.evaluate("scrollTo(0, 0)");
     for (const [size, viewport] of Object.entries({ wide: { width: 1240, height: 900 }, phone: { width: 390, height: 844 } })) {
       await page.setViewportSize(viewport);
       for (const colorScheme of ["light", "dark"] as const) {

@@ -74,7 +74,7 @@ describe("the page", { skip: whyNot() }, () => {
     assert.match((await slider(page).getAttribute("aria-valuetext")) ?? "", /^7 days: 8,300 tombstones purged, 340 kB freed, 3 clients behind$/);
     assert.equal(await page.locator("g.client [aria-label*='would fall behind']").count(), 2, "two marks are crosses now");
     await page.getByText("rises from 21,650").waitFor();
-    await page.getByText(/would transfer about 4\.6 MB; if they downloaded everything anew, it would be 17\.1 MB/).waitFor();
+    await page.getByText(/The 3 clients that are then behind would transfer about 4\.6 MB to repair\. To download everything anew would be 17\.1 MB/).waitFor();
     await tab.state("slider");
     await slider(page).press("Home");
     assert.equal((await falling(page)).length, 6);

@@ -25,14 +25,9 @@ use super::{answer, changes, clients, dashboard, push, query, records, repair, r
         records::read, records::replace, records::merge, records::delete, records::list, records::create,
         repair::manifest, repair::fetch,
         spaces::read, spaces::configure, spaces::delete, spaces::list,
-<<<<<<< HEAD
         retention::read, retention::configure, retention::compact, retention::plan, retention::state,
         clients::list, clients::forget, stats::read,
         status::alive, status::ready, status::metrics, dashboard::page, serve,
-=======
-        retention::read, retention::configure, retention::compact,
-        status::alive, status::ready, status::metrics, dashboard::page, serve,
->>>>>>> baf8e85 (The page for DBAs, in the making: its frame, its events, the list, and a space with the slider)
     ),
     // Shared by many routes, where the macros do not look for it.
     components(schemas(schema::Problem)),

@@ -105,7 +105,9 @@ fn dashboard_routes(api: &web::Data<Api>, config: &mut web::ServiceConfig) {
         .service(
             at("/dashboard/app.js").route(web::get().to(dashboard::script)).route(web::head().to(dashboard::script)),
         )
-        .service(at("/dashboard/app.css").route(web::get().to(dashboard::style)).route(web::head().to(dashboard::style)))
+        .service(
+            at("/dashboard/app.css").route(web::get().to(dashboard::style)).route(web::head().to(dashboard::style)),
+        )
         .service(
             at("/dashboard/events").route(web::get().to(dashboard::events)).route(web::head().to(dashboard::events)),
         );

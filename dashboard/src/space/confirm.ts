@@ -58,7 +58,7 @@ export function askToApply(picture: Picture): Promise<{ ticked: boolean } | unde
     longer && "Tombstones that were purged before do not come back.",
     told && told.horizon > space.horizon && `The horizon rises from ${number(space.horizon)} to ${number(told.horizon)}.`,
     falls.length > 0
-      ? [h("strong", {}, `${count(falls.length, "client")} will have to repair: `), `${falls.slice(0, 8).join(", ")}${falls.length > 8 ? ` and ${number(falls.length - 8)} more` : ""}. A repair fetches only what differs, and loses no edits.`]
+      ? [h("strong", {}, `${count(falls.length, "client")} will have to repair: `), `${falls.slice(0, 8).join(", ")}${falls.length > 8 ? ` and ${number(falls.length - 8)} more` : ""}. A repair fetches only what differs.`]
       : purges && "No known client falls behind.",
     unnamed > 0 && `${count(unnamed, "pull")} without a name came from further behind than that: who made them would have to repair as well.`,
     policy?.hold_for_clients && `Tombstones that known clients still need are held for up to ${span(policy.max_retention)}, whatever the window.`,

@@ -68,12 +68,12 @@ export class Knob {
     this.#scale.querySelectorAll("span").forEach((mark, at) => (mark.style.left = `${(100 * at) / (this.#stops.length - 1)}%`));
     const told = forecast(picture);
     this.#slider.setAttribute("aria-valuetext", told ? `${span(chosen)}: ${inShort(told)}` : span(chosen));
-    refill(this.#outcome, told ? outcome(picture, told) : h("p", { class: "soft" }, plan ? "This window was not forecast." : "Working out what each window would do…"));
+    refill(this.#outcome, told ? outcome(picture, told) : h("p", { class: "soft" }, plan ? "This window was not forecast." : "What each window would do is not known yet."));
     const same = seconds(chosen) === seconds(space.retention);
     refill(
       this.#actions,
       h("button", { type: "button", class: "primary", "data-key": "apply", disabled: same || !told }, same ? `${span(chosen)} is in force` : `Apply ${span(chosen)}…`),
-      h("button", { type: "button", "data-key": "back", value: space.retention, disabled: same }, `Back to ${span(space.retention)}`),
+      h("button", { type: "button", "data-key": "back", class: same ? "absent" : undefined, value: space.retention, disabled: same }, `Back to ${span(space.retention)}`),
     );
   }
 }
@@ -110,9 +110,9 @@ function outcome(picture: Picture, told: Forecast): Child[] {
       h(
         "p",
         {},
-        `The repairs of ${told.clients_behind === 1 ? "the client that is then behind" : `all ${number(told.clients_behind)} clients that are then behind`} would transfer about `,
+        `${told.clients_behind === 1 ? "The one client that is then behind" : `The ${number(told.clients_behind)} clients that are then behind`} would transfer about `,
         h("strong", {}, bytes(told.resync_bytes)),
-        "; if they downloaded everything anew, it would be ",
+        " to repair. To download everything anew would be ",
         h("strong", {}, bytes(told.download_bytes)),
         ".",
       ),
