@@ -22,7 +22,6 @@ export interface Policy {
 
 /** Which rule keeps the oldest tombstone, and who. */
 export interface State {
-  retention: Policy | string;
   rule: "retention" | "hold_for_clients" | "max_retention" | "max_tombstones" | "forever" | "none";
   detail: string;
   head: number;
@@ -75,7 +74,8 @@ export interface Stats {
   tombstone_ages: { older_than: string; tombstones: number }[];
   /** Oldest first. */
   history: Sample[];
-  anonymous: { behind_from: number; behind_to: number | null; pulls: number; last_seen: string }[];
+  /** Pulls by clients without a name, by how far behind they were; both ends included. */
+  anonymous: { behind_from: number; behind_to: number; pulls: number; last_seen: string }[];
 }
 
 export interface Compaction {
@@ -120,7 +120,8 @@ function problem(text: string): string | undefined {
   }
 }
 
-const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+/** With a capital and a full stop. */
+export const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 
 const at = (space: string): string => `/v1/spaces/${encodeURIComponent(space)}`;
 

@@ -5,6 +5,9 @@ import { seconds } from "./words.ts";
 
 const STOPS = ["0s", "1h", "3h", "6h", "12h", "1d", "2d", "3d", "5d", "7d", "10d", "14d", "21d", "30d", "45d", "60d", "90d", "120d", "180d", "270d", "365d", "forever"];
 
+/** Ages that are told apart where there is little room. */
+const COARSE = new Set(["1h", "6h", "1d", "3d", "7d", "14d", "30d", "60d", "90d", "180d", "365d"]);
+
 /** The windows that the slider stops at, ascending, `present` among them as it is written. */
 export function stops(present: string): string[] {
   const others = STOPS.filter((stop) => seconds(stop) !== seconds(present));
@@ -19,8 +22,9 @@ export interface Bin {
   tombstones: number;
 }
 
-/** The youngest first. The server counts those that are at least so old. */
-export function bins({ tombstones, tombstone_ages: ages }: Pick<Stats, "tombstones" | "tombstone_ages">): Bin[] {
+/** The youngest first. The server counts those that are at least so old. With `coarse` some ages are passed over. */
+export function bins({ tombstones, tombstone_ages }: Pick<Stats, "tombstones" | "tombstone_ages">, coarse = false): Bin[] {
+  const ages = tombstone_ages.filter(({ older_than }) => seconds(older_than) > 0 && (!coarse || COARSE.has(older_than)));
   const older = [{ older_than: null, tombstones }, ...ages];
   return older.map(({ older_than: from, tombstones: all }, at) => {
     const next = older[at + 1];

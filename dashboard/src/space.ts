@@ -15,8 +15,8 @@ import { Rules, saved } from "./space/rules.ts";
 import { Who } from "./space/who.ts";
 import { ago, bytes, count, number, seconds, span } from "./words.ts";
 
-/** Tombstones grow older also when nothing is written. */
-const REFRESH = 60_000;
+/** Tombstones grow older, and clients are seen, also when nothing is written. */
+const REFRESH = 30_000;
 
 const words = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 

@@ -91,7 +91,7 @@ export class Fixture {
   }
 
   #stats(): object {
-    const ages = ["1h", "6h", "1d", "3d", "7d", "14d", "30d", "60d", "90d", "180d", "365d"];
+    const ages = ["0s", "1h", "3h", "6h", "12h", "1d", "2d", "3d", "5d", "7d", "14d", "21d", "30d", "45d", "60d", "90d", "180d", "365d"];
     const older = (window: string) => this.#left().filter(([age]) => age >= seconds(window)).reduce((sum, [, count]) => sum + count, 0);
     const history = Array.from({ length: 97 }, (_, at) => {
       const left = 96 - at;
@@ -119,7 +119,7 @@ export class Fixture {
         { behind_from: 10, behind_to: 99, pulls: 920, last_seen: ago(70) },
         { behind_from: 100, behind_to: 999, pulls: 310, last_seen: ago(700) },
         { behind_from: 1_000, behind_to: 9_999, pulls: 44, last_seen: ago(7_000) },
-        { behind_from: 10_000, behind_to: null, pulls: 7, last_seen: ago(90_000) },
+        { behind_from: 10_000, behind_to: 99_999, pulls: 7, last_seen: ago(90_000) },
       ],
     };
   }
@@ -128,11 +128,11 @@ export class Fixture {
     const { head, horizon, tombstones } = this.space();
     const pins = this.clients().filter(({ rev }) => rev < 24_400);
     return {
-      retention: this.policy,
+      ...this.policy,
       rule: this.policy.hold_for_clients ? "hold_for_clients" : "retention",
       detail: this.policy.hold_for_clients
-        ? "The oldest tombstone is kept because a known client still has to hear of it."
-        : `The oldest tombstone is kept because it is younger than the retention of ${this.policy.retention}.`,
+        ? "a tombstone older than the retention is kept because a known client still has to hear of it"
+        : `no tombstone is older than ${this.policy.retention}, the retention`,
       head,
       horizon,
       tombstones,

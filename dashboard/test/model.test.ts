@@ -21,7 +21,7 @@ const AGES = [
 ];
 
 test("what is at least so old becomes what is just so old", () => {
-  const made = bins({ tombstones: 10, tombstone_ages: AGES });
+  const made = bins({ tombstones: 10, tombstone_ages: [{ older_than: "0s", tombstones: 10 }, ...AGES] });
   assert.deepEqual(made, [
     { from: null, to: "1h", tombstones: 3 },
     { from: "1h", to: "1d", tombstones: 2 },
@@ -31,6 +31,8 @@ test("what is at least so old becomes what is just so old", () => {
   for (const [window, at] of [["0s", 0], ["30m", 0.5], ["1h", 1], ["1d", 2], ["30d", 3], ["300d", 4], ["3000d", 4], ["forever", 4]] as const) {
     assert.equal(place(seconds(window), made), at, window);
   }
+  const coarse = bins({ tombstones: 10, tombstone_ages: [...AGES.slice(0, 1), { older_than: "3h", tombstones: 6 }, ...AGES.slice(1)] }, true);
+  assert.deepEqual(coarse, made, "what is counted so can be passed over");
   assert.equal(place(60, bins({ tombstones: 0, tombstone_ages: [] })), 0.5);
 });
 
@@ -56,8 +58,8 @@ test("of more than a hundred the names are told by their revisions", () => {
 });
 
 test("of those without a name, only what is certain is counted", () => {
-  const bucket = (behind_from: number, behind_to: number | null, pulls: number) => ({ behind_from, behind_to, pulls, last_seen: "" });
-  const anonymous = [bucket(0, 0, 1), bucket(1, 99, 10), bucket(100, null, 100)];
+  const bucket = (behind_from: number, behind_to: number, pulls: number) => ({ behind_from, behind_to, pulls, last_seen: "" });
+  const anonymous = [bucket(0, 0, 1), bucket(1, 99, 10), bucket(100, 999, 100)];
   assert.equal(anonymousBehind({ head: 100, anonymous }, 50), 100);
   assert.equal(anonymousBehind({ head: 100, anonymous }, 0), 0);
 });

@@ -19,7 +19,7 @@ export class Ages {
     const all = bins(stats);
     const words = (bin: Bin) => (bin.from === null ? `younger than ${span(bin.to ?? "forever")}` : bin.to === null ? `${span(bin.from)} or older` : `${span(bin.from)} to ${span(bin.to)}`);
     this.#figure.update(
-      (width) => (stats.tombstones === 0 ? "There are no tombstones: nothing was deleted, or all of it was purged." : draw(width, all, space.retention, chosen)),
+      (width) => (stats.tombstones === 0 ? "There are no tombstones: nothing was deleted, or all of it was purged." : draw(width, width < 640 ? bins(stats, true) : all, space.retention, chosen)),
       table("Tombstones by age", ["Age", "Tombstones"], all.map((bin) => [words(bin), number(bin.tombstones)]), [1]),
     );
   }
@@ -73,7 +73,7 @@ function draw(width: number, all: Bin[], present: string, chosen: string): SVGSV
         axisX({ ticks: edges, tickFormat: (at: number) => all[at]?.from ?? "0", tickSize: 4, label: null }),
         rectY(kept, { x1: "from", x2: "to", y: "tombstones", fill: "var(--kept)", insetLeft: 1, insetRight: 1 }),
         rectY(gone, { x1: "from", x2: "to", y: "tombstones", fill: "url(#hatch)", stroke: "var(--gone)", insetLeft: 1, insetRight: 1 }),
-        text(bars.filter(({ tombstones }) => tombstones > 0), { x: ({ from }: Bar) => from + 0.5, y: "tombstones", text: ({ tombstones }: Bar) => short(tombstones), dy: -6, stroke: "var(--raised)", fill: "var(--soft)" }),
+        text(bars.filter(({ tombstones }) => tombstones > 0 && (width > 340 || tombstones === most)), { x: ({ from }: Bar) => from + 0.5, y: "tombstones", text: ({ tombstones }: Bar) => short(tombstones), dy: -6, stroke: "var(--raised)", fill: "var(--soft)" }),
         ruleY([0], { stroke: "var(--line)" }),
         ...lines.toReversed().map((line) => ruleX([line], { x: "at", stroke: line.other ? "var(--soft)" : "var(--ink)", strokeWidth: line.other ? 1 : 2, strokeDasharray: line.other ? "3,3" : "", insetTop: line.other ? -20 : -36 })),
         ...lines.map(label),

@@ -7,7 +7,7 @@ import { bytes, count, number, seconds, span } from "../words.ts";
 import { forecast, type Picture, standing } from "./picture.ts";
 
 /** Names that are shown at once. */
-const SHOWN = 24;
+const SHOWN = 12;
 
 export class Knob {
   readonly element: HTMLElement;

@@ -39,7 +39,7 @@ export class Lags {
     const known = clients.list.map((client) => ({ ...client, standing: standings.get(client.client) ?? "served", y: 0 }));
     known.sort((a, b) => a.behind - b.behind);
     // The same for every window, so that the axis stands still while the slider moves.
-    const most = Math.max(1, space.head - space.horizon, ...known.map(({ behind }) => behind), ...stats.anonymous.map(({ behind_from, behind_to }) => behind_to ?? behind_from)) * 1.25;
+    const most = Math.max(1, space.head - space.horizon, ...known.map(({ behind }) => behind), ...stats.anonymous.map(({ behind_from, behind_to }) => Math.max(behind_from + 1, Math.min(behind_to + 1, space.head)))) * 1.25;
     const then = forecast(picture)?.horizon ?? space.horizon;
     this.#figure.update(
       (width) => [
@@ -71,7 +71,7 @@ export class Lags {
   }
 }
 
-const range = (from: number, to: number | null) => (to === null ? `${number(from)} or more` : from === to ? number(from) : `${number(from)} to ${number(to)}`);
+const range = (from: number, to: number) => (from === to ? number(from) : `${number(from)} to ${number(to)}`);
 
 interface Horizons {
   head: number;
@@ -99,7 +99,7 @@ function named(width: number, clients: Dot[], most: number, { head, now, then, w
   const highest = Math.max(0, ...stacks.values());
   const rows = Math.max(4, highest);
   const height = 88 + STEP * Math.min(rows, 14);
-  const radius = rows > 60 ? 3 : 5.5;
+  const radius = rows > 14 ? 3.5 : 5.5;
   const lines = [{ at: head - then, label: then === now ? "horizon" : `horizon at ${window}`, other: false }];
   if (then !== now) lines.push({ at: head - now, label: "horizon now", other: true });
   const tally = (standing: Standing) => clients.filter((client) => client.standing === standing).length;
@@ -130,7 +130,7 @@ function named(width: number, clients: Dot[], most: number, { head, now, then, w
       ),
       dot(clients.filter(({ standing }) => standing === "served"), { x: "behind", y: "y", r: radius, fill: "var(--kept)", className: "client" }),
       dot(clients.filter(({ standing }) => standing === "behind"), { x: "behind", y: "y", r: radius, symbol: "square", fill: "var(--soft)", className: "client" }),
-      dot(clients.filter(({ standing }) => standing === "falls"), { x: "behind", y: "y", r: radius + 1, symbol: "times", stroke: "var(--gone)", strokeWidth: 3, className: "client" }),
+      dot(clients.filter(({ standing }) => standing === "falls"), { x: "behind", y: "y", r: radius + 1, symbol: "times", stroke: "var(--gone)", strokeWidth: radius / 2, className: "client" }),
     ],
   });
   // A picture that can be walked through: one stop of the tab key, then the arrows.
@@ -190,7 +190,7 @@ function refillNote(note: HTMLElement, client: Dot): void {
 }
 
 function anonymous(width: number, stats: Stats, most: number): HTMLElement {
-  const bars = stats.anonymous.map(({ behind_from: from, behind_to: to, pulls }) => ({ from, to: Math.max(to ?? most, from + 0.3), pulls }));
+  const bars = stats.anonymous.map(({ behind_from: from, behind_to: to, pulls }) => ({ from, to: Math.min(to + 1, most), pulls }));
   const highest = Math.max(...bars.map(({ pulls }) => pulls));
   const total = bars.reduce((sum, { pulls }) => sum + pulls, 0);
   return h(

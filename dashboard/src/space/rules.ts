@@ -1,6 +1,6 @@
 /** Which rule keeps the oldest tombstone, who pins it, and the rules themselves, to be edited. */
 
-import type { Policy, State } from "../api.ts";
+import { type Policy, sentence, type State } from "../api.ts";
 import { h, refill, scrolling, table } from "../element.ts";
 import { ago, clock, count, number, span } from "../words.ts";
 import type { Picture } from "./picture.ts";
@@ -70,7 +70,7 @@ export class Rules {
     const button = (client: string) => h("button", { type: "button", class: "small", "data-key": `forget ${client}`, "aria-label": `Forget ${client}`, click: () => this.#forget(client) }, "Forget");
     return [
       h("p", { class: "rule" }, h("strong", {}, RULES[rule] ?? rule), "."),
-      h("p", {}, detail),
+      h("p", {}, sentence(detail)),
       oldest === null ? null : h("p", {}, "The oldest tombstone is from ", h("time", { datetime: oldest }, clock(oldest)), ` (${ago(oldest)}). ${purgeable === 0 ? "None is due to be purged." : `${count(purgeable, "is", "are")} due to be purged at the compactor's next run.`}`),
       pins.length === 0
         ? null
