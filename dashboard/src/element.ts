@@ -37,6 +37,11 @@ export function refill(container: HTMLElement, ...children: Child[]): void {
   for (const element of container.querySelectorAll<HTMLElement | SVGElement>("[data-key]")) {
     if (element.getAttribute("data-key") === key) element.focus();
   }
+  if (container.contains(document.activeElement)) return;
+  // It is gone: what it was in is the next best place.
+  const place = container.closest<HTMLElement>("section, main");
+  place?.setAttribute("tabindex", "-1");
+  place?.focus({ preventScroll: true });
 }
 
 /** A table whose first column names the row; `numbers` are the columns, counted from 0, that are set flush right. */

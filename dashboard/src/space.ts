@@ -175,6 +175,8 @@ class SpaceView implements View {
       await api.configure(this.#name, { retention: picture.chosen });
       let done = `Deletions are now remembered for ${span(picture.chosen)}.`;
       this.#follow({ ...this.#picture!.space, retention: picture.chosen });
+      // What was asked for is in force, and its button out of it.
+      this.#knob.focus();
       if (answer.ticked) {
         this.#knob.say(`${done} Purging…`);
         const { purged, bytes: freed, horizon_before, horizon } = await api.compact(this.#name);
@@ -216,7 +218,7 @@ function headline({ space, stats }: Picture): Child {
     "dl",
     { class: "figures headline" },
     figure("Records", number(space.records), stats ? `live, ${bytes(stats.record_bytes)}` : "live"),
-    figure("Tombstones", number(space.tombstones), stats ? `deletions remembered, ${bytes(stats.tombstone_bytes)}` : "deletions remembered"),
+    figure("Tombstones", number(space.tombstones), stats ? `remembered, ${bytes(stats.tombstone_bytes)}` : "remembered"),
     figure("Head", number(space.head), `newest revision, ${ago(space.modified_at)}`),
     figure("Horizon", number(space.horizon), "newest tombstone purged; who is below it is behind"),
     figure("Retention", span(space.retention), "tombstones older than this are purged"),

@@ -115,6 +115,7 @@ describe("the page", { skip: whyNot() }, () => {
     assert.deepEqual(fixture.asked, ['PUT /v1/spaces/harbour/retention {"retention":"7d"}', "POST /v1/spaces/harbour/compact {}"]);
     await page.getByRole("button", { name: "7 days is in force" }).waitFor();
     await page.getByText("3 more are behind already").waitFor();
+    assert.equal(await slider(page).evaluate((slider) => slider === document.activeElement), true, "the button is no place for the focus any more");
     await tab.state("applied");
     await tab.close();
   });

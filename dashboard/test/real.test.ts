@@ -25,7 +25,7 @@ describe("the page on a real server", { skip: whyNot() }, () => {
   afterEach(() => server.close());
 
   const live = () => page.locator("#live").getByText("Live").waitFor();
-  const figure = (name: string, value: string) => page.locator(".figures > div").filter({ hasText: name }).locator(".value").filter({ hasText: new RegExp(`^${value}$`) }).waitFor();
+  const figure = (name: string, value: string) => page.locator(`.figures > div:has(> dt:text-is("${name}")) > .value`).filter({ hasText: new RegExp(`^${value}$`) }).waitFor();
   /** A pull of the client, whose cursor is then that of the head. */
   async function pull(client: string, since?: string): Promise<string> {
     const path = `/v1/spaces/demo/changes${since === undefined ? "" : `?since=${since}`}`;
@@ -86,7 +86,7 @@ describe("the page on a real server", { skip: whyNot() }, () => {
     await page.getByText("Deletions are now remembered for 0 seconds. 10 tombstones purged").waitFor();
     await figure("Tombstones", "0");
     await figure("Horizon", "40");
-    await page.getByRole("row", { name: /tablet ■ is behind already, must repair/ }).waitFor();
+    await page.getByRole("row", { name: /tablet +is behind already, must repair/ }).waitFor();
     const space = await server.call("GET", "/v1/spaces/demo");
     assert.deepEqual([space.retention, space.tombstones, space.horizon], ["0s", 0, forecast.plan[0].horizon]);
     assert.deepEqual([forecast.plan[0].tombstones, forecast.plan[0].clients], [10, ["tablet"]]);
@@ -133,6 +133,7 @@ describe("the page on a real server", { skip: whyNot() }, () => {
     await page.getByRole("button", { name: "Forget tablet" }).last().click();
     await page.getByRole("dialog").getByRole("button", { name: "Forget tablet" }).click();
     await page.getByText("of 1 known client", { exact: true }).waitFor();
+    assert.equal(await page.evaluate(() => document.activeElement?.closest("section")?.getAttribute("aria-labelledby")), "who", "the focus is where the button was");
     const { clients } = await server.call("GET", "/v1/spaces/demo/clients");
     assert.deepEqual(clients.map(({ client }: { client: string }) => client), ["phone"]);
     await tab.close();

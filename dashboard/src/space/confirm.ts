@@ -50,10 +50,12 @@ export function askToApply(picture: Picture): Promise<{ ticked: boolean } | unde
   const longer = seconds(chosen) > seconds(space.retention);
   const unnamed = stats && told ? anonymousBehind({ ...stats, head: space.head }, told.horizon) : 0;
   const purges = told !== undefined && told.tombstones > 0;
+  // A bound on their number takes younger ones too.
+  const byAge = chosen !== "forever" && seconds(chosen) > 0 && policy?.max_tombstones == null;
   const points: Child[] = [
     `The retention of ${space.space} changes from ${span(space.retention)} to ${span(chosen)}.`,
     purges
-      ? `${count(told.tombstones, "tombstone")}${chosen === "forever" ? "" : ` older than ${span(chosen)}`} will be purged, which frees ${bytes(told.bytes)}. This cannot be undone.`
+      ? `${count(told.tombstones, "tombstone")}${byAge ? ` older than ${span(chosen)}` : ""} will be purged, which frees ${bytes(told.bytes)}. This cannot be undone.`
       : "No tombstone is purged now.",
     longer && "Tombstones that were purged before do not come back.",
     told && told.horizon > space.horizon && `The horizon rises from ${number(space.horizon)} to ${number(told.horizon)}.`,

@@ -57,6 +57,10 @@ export class Knob {
     refill(this.#said, words);
   }
 
+  focus(): void {
+    this.#slider.focus({ preventScroll: true });
+  }
+
   update(picture: Picture): void {
     const { chosen, space, plan } = picture;
     this.#stops = stops(space.retention);
