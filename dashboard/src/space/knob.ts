@@ -101,7 +101,7 @@ function outcome(picture: Picture, told: Forecast): Child[] {
       { class: "figures" },
       figure("Tombstones purged", number(told.tombstones), `of ${number(space.tombstones)}`),
       figure("Space freed", bytes(told.bytes), "ids of the tombstones"),
-      figure("Horizon", number(told.horizon), rises ? `rises from ${number(space.horizon)}` : "stays where it is"),
+      figure("Horizon afterwards", number(told.horizon), rises ? `rises from ${number(space.horizon)}` : "stays where it is"),
       figure(
         "Would fall behind",
         falling > 0 ? [h("span", { class: "cross", "aria-hidden": "true" }, "✕ "), number(falling)] : "0",
