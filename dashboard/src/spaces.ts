@@ -58,6 +58,11 @@ export function listView(main: HTMLElement): View {
   const head = h("tr");
   const shown = h("div", { hidden: true }, scrolling("Spaces", h("table", { class: "list" }, h("caption", { class: "unseen" }, "Spaces"), h("thead", {}, head), body)));
   const empty = h("div");
+  const note = h(
+    "p",
+    { class: "soft", hidden: true },
+    "Head − horizon: how many of the newest revisions a client may have missed and still catch up by fetching changes alone. Further behind, it must repair its copy.",
+  );
   const search = h("input", {
     type: "search",
     id: "search",
@@ -69,6 +74,7 @@ export function listView(main: HTMLElement): View {
     },
   });
   search.value = chosen.words;
+  const finder = h("div", { class: "search", hidden: true }, h("label", { for: "search" }, "Search by name"), search, heard);
 
   function render(): void {
     if (!list) return;
@@ -76,7 +82,7 @@ export function listView(main: HTMLElement): View {
     const column = COLUMNS[chosen.column]!;
     const found = list.filter(({ space }) => words.every((word) => space.includes(word)));
     found.sort((a, b) => (chosen.down ? -1 : 1) * column.order(a, b) || (a.space < b.space ? -1 : 1));
-    shown.hidden = list.length === 0;
+    for (const part of [finder, shown, note]) part.hidden = list.length === 0;
     refill(head, ...COLUMNS.map(title));
     refill(
       body,
@@ -126,15 +132,11 @@ export function listView(main: HTMLElement): View {
       h("dfn", {}, "tombstone"),
       " stays behind, so that clients that were away hear of it. Choose a space to see what its tombstones cost, who still needs them, and how long to keep them.",
     ),
-    h("div", { class: "search" }, h("label", { for: "search" }, "Search by name"), search, heard),
+    finder,
     trouble,
     empty,
     shown,
-    h(
-      "p",
-      { class: "soft" },
-      "Head − horizon: how many of the newest revisions a client may have missed and still catch up by fetching changes alone. Further behind, it must repair its copy.",
-    ),
+    note,
   );
   load();
   const live = new Live(undefined, { spaces: () => load() });

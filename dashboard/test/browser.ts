@@ -34,7 +34,8 @@ export class Visit {
   static async start(browser: Browser, origin: string): Promise<Visit> {
     const visit = new Visit(await browser.newPage({ viewport: { width: 1240, height: 900 } }));
     const { page, faults } = visit;
-    page.setDefaultTimeout(15_000);
+    // Other tests may have the machine.
+    page.setDefaultTimeout(60_000);
     page.on("pageerror", (error) => faults.push(String(error)));
     page.on("console", (message) => {
       // What the server refuses is in the console too, and here on purpose.

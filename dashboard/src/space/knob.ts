@@ -76,8 +76,8 @@ export class Knob {
     const same = seconds(chosen) === seconds(space.retention);
     refill(
       this.#actions,
-      h("button", { type: "button", class: "primary", "data-key": "apply", disabled: same || !told }, same ? `${span(chosen)} is in force` : `Apply ${span(chosen)}…`),
       h("button", { type: "button", "data-key": "back", class: same ? "absent" : undefined, value: space.retention, disabled: same }, `Back to ${span(space.retention)}`),
+      h("button", { type: "button", class: "primary", "data-key": "apply", disabled: same || !told }, same ? `${span(chosen)} is in force` : `Apply ${span(chosen)}…`),
     );
   }
 }
