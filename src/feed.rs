@@ -15,14 +15,16 @@ use crate::domain::SpaceName;
 #[derive(Clone, Debug, Default)]
 pub struct Feed {
     spaces: Arc<Mutex<HashMap<SpaceName, watch::Sender<()>>>>,
+    all: Arc<watch::Sender<()>>,
     closed: Arc<watch::Sender<bool>>,
 }
 
-/// A place in a space's feed.
+/// A place in a space's feed, or in that of all spaces.
 #[derive(Debug)]
 pub struct Subscription {
     feed: Feed,
-    space: SpaceName,
+    /// `None` for all spaces.
+    space: Option<SpaceName>,
     changed: watch::Receiver<()>,
     closed: watch::Receiver<bool>,
 }
@@ -44,10 +46,17 @@ impl Feed {
         let sender = spaces.entry(space.clone()).or_insert_with(|| watch::Sender::new(()));
         Subscription {
             feed: self.clone(),
-            space: space.clone(),
+            space: Some(space.clone()),
             changed: sender.subscribe(),
             closed: self.closed.subscribe(),
         }
+    }
+
+    /// Subscribes to every space, of now and later.
+    #[must_use]
+    pub fn subscribe_all(&self) -> Subscription {
+        let (changed, closed) = (self.all.subscribe(), self.closed.subscribe());
+        Subscription { feed: self.clone(), space: None, changed, closed }
     }
 
     /// Wakes those who wait for `space`.
@@ -56,6 +65,8 @@ impl Feed {
         if let Some(sender) = spaces.get(space) {
             sender.send_replace(());
         }
+        drop(spaces);
+        self.all.send_replace(());
     }
 
     /// Wakes everybody: something changed, and it is not known where.
@@ -64,6 +75,8 @@ impl Feed {
         for sender in spaces.values() {
             sender.send_replace(());
         }
+        drop(spaces);
+        self.all.send_replace(());
     }
 
     /// The spaces that somebody waits for.
@@ -73,11 +86,11 @@ impl Feed {
         spaces.keys().cloned().collect()
     }
 
-    /// How many wait, in all spaces.
+    /// How many wait, for one space or for all.
     #[must_use]
     pub fn subscribers(&self) -> usize {
         let spaces = self.spaces.lock().unwrap_or_else(PoisonError::into_inner);
-        spaces.values().map(watch::Sender::receiver_count).sum()
+        spaces.values().map(watch::Sender::receiver_count).sum::<usize>() + self.all.receiver_count()
     }
 
     /// Ends every wait, now and later: the server is shutting down.
@@ -108,10 +121,11 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
+        let Some(space) = &self.space else { return };
         let mut spaces = self.feed.spaces.lock().unwrap_or_else(PoisonError::into_inner);
         // The last one out takes the space's entry with it: names that nobody waits for cost nothing.
-        if spaces.get(&self.space).is_some_and(|sender| sender.receiver_count() <= 1) {
-            spaces.remove(&self.space);
+        if spaces.get(space).is_some_and(|sender| sender.receiver_count() <= 1) {
+            spaces.remove(space);
         }
     }
 }
@@ -133,6 +147,21 @@ mod tests {
         feed.close();
         assert_eq!(elsewhere.woken().await, Woken::Closed);
         assert_eq!(feed.subscribe(&one).woken().await, Woken::Closed);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_all_spaces_is_woken_by_each() {
+        let (feed, space) = (Feed::default(), SpaceName::new("one").unwrap());
+        let mut waiting = feed.subscribe_all();
+        assert_eq!(feed.subscribers(), 1);
+        feed.wake(&space);
+        assert_eq!(waiting.woken().await, Woken::Changed);
+        feed.wake_all();
+        assert_eq!(waiting.woken().await, Woken::Changed);
+        feed.close();
+        assert_eq!(waiting.woken().await, Woken::Closed);
+        drop(waiting);
+        assert_eq!(feed.subscribers(), 0);
     }
 
     #[test]

@@ -5,12 +5,10 @@ use std::sync::LazyLock;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, web};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use sha2::{Digest, Sha256};
+use actix_web::{HttpRequest, HttpResponse};
 
-use super::{answer, conditions};
+use super::answer;
+use super::embedded::{self, sha256};
 
 /// Where the page is: a folder, so that what it names beside itself is found there.
 pub const PATH: &str = "/example/";
@@ -34,7 +32,7 @@ static SCRIPT_TAG: LazyLock<String> = LazyLock::new(|| sha256(SCRIPT));
 
 /// The page. A query is its own business.
 pub async fn page(req: HttpRequest) -> HttpResponse {
-    let mut response = embedded(&req, PAGE, "text/html; charset=utf-8", &PAGE_TAG);
+    let mut response = embedded::serve(&req, PAGE, "text/html; charset=utf-8", &PAGE_TAG);
     // It is ASCII, as base64 is.
     if let Ok(policy) = HeaderValue::from_str(&POLICY) {
         response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
@@ -44,7 +42,7 @@ pub async fn page(req: HttpRequest) -> HttpResponse {
 
 /// The package.
 pub async fn script(req: HttpRequest) -> HttpResponse {
-    embedded(&req, SCRIPT, "text/javascript; charset=utf-8", &SCRIPT_TAG)
+    embedded::serve(&req, SCRIPT, "text/javascript; charset=utf-8", &SCRIPT_TAG)
 }
 
 /// Whoever leaves out the last slash means the page.
@@ -54,27 +52,11 @@ pub async fn redirect(req: HttpRequest) -> HttpResponse {
     response.insert_header((header::LOCATION, format!("{PATH}{query}"))).finish()
 }
 
-fn embedded(req: &HttpRequest, text: &'static str, media_type: &'static str, tag: &str) -> HttpResponse {
-    let known = conditions::none_match(req.headers(), tag);
-    let mut response = answer::revalidated(if known { StatusCode::NOT_MODIFIED } else { StatusCode::OK });
-    response.insert_header((header::ETAG, answer::etag(tag)));
-    if known {
-        return response.finish();
-    }
-    response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(media_type)));
-    response.body(web::Bytes::from_static(text.as_bytes()))
-}
-
 /// What stands between the tags of a page's scripts.
 fn inline_scripts(html: &str) -> impl Iterator<Item = &str> {
     let behind = html.split("<script").skip(1);
     let texts = behind.filter_map(|rest| Some(rest.split_once('>')?.1.split_once("</script>")?.0));
     texts.filter(|text| !text.is_empty())
-}
-
-/// In base64, as policies have it.
-fn sha256(text: &str) -> String {
-    STANDARD.encode(Sha256::digest(text))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use utoipa::OpenApi;
 
 use super::problem::Problem;
 use super::wire::schema;
-use super::{answer, changes, clients, home, push, query, records, repair, retention, spaces, stats, status};
+use super::{answer, changes, clients, dashboard, push, query, records, repair, retention, spaces, stats, status};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -27,7 +27,7 @@ use super::{answer, changes, clients, home, push, query, records, repair, retent
         spaces::read, spaces::configure, spaces::delete, spaces::list,
         retention::read, retention::configure, retention::compact, retention::plan, retention::state,
         clients::list, clients::forget, stats::read,
-        status::alive, status::ready, status::metrics, home::page, serve,
+        status::alive, status::ready, status::metrics, dashboard::page, serve,
     ),
     // Shared by many routes, where the macros do not look for it.
     components(schemas(schema::Problem)),

@@ -10,7 +10,8 @@ use actix_web::{Error, HttpRequest, Resource, web};
 use super::observe::Observe;
 use super::problem::{Code, Problem};
 use super::{
-    Api, changes, clients, example, extract, home, openapi, push, records, repair, retention, spaces, stats, status,
+    Api, changes, clients, dashboard, example, extract, openapi, push, records, repair, retention, spaces, stats,
+    status,
 };
 
 const CHANGES: &str = "/v1/spaces/{space}/changes";
@@ -81,7 +82,6 @@ pub fn routes(api: &web::Data<Api>, config: &mut web::ServiceConfig) {
                 .route(web::delete().to(spaces::delete)),
         )
         .service(at("/v1/spaces", "GET, HEAD").route(web::get().to(spaces::list)).route(web::head().to(spaces::list)))
-        .service(at("/", "GET, HEAD").route(web::get().to(home::page)).route(web::head().to(home::page)))
         .service(
             at("/openapi.json", "GET, HEAD").route(web::get().to(openapi::serve)).route(web::head().to(openapi::serve)),
         )
@@ -92,9 +92,25 @@ pub fn routes(api: &web::Data<Api>, config: &mut web::ServiceConfig) {
         )
         // All other paths are one route to the metrics: there is no end to them.
         .default_service(web::to(unknown).wrap(Observe::new("unknown", api)));
+    dashboard_routes(api, config);
     if api.example {
         example_routes(api, config);
     }
+}
+
+fn dashboard_routes(api: &web::Data<Api>, config: &mut web::ServiceConfig) {
+    let at = |path| resource(path, "GET, HEAD", api);
+    config
+        .service(at("/").route(web::get().to(dashboard::page)).route(web::head().to(dashboard::page)))
+        .service(
+            at("/dashboard/app.js").route(web::get().to(dashboard::script)).route(web::head().to(dashboard::script)),
+        )
+        .service(
+            at("/dashboard/app.css").route(web::get().to(dashboard::style)).route(web::head().to(dashboard::style)),
+        )
+        .service(
+            at("/dashboard/events").route(web::get().to(dashboard::events)).route(web::head().to(dashboard::events)),
+        );
 }
 
 fn example_routes(api: &web::Data<Api>, config: &mut web::ServiceConfig) {

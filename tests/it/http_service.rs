@@ -1,4 +1,4 @@
-//! PROTOCOL.md §9 over HTTP: the page, health, the API's description, browsers of other origins, shutdown.
+//! PROTOCOL.md §9 over HTTP: health, the API's description, browsers of other origins, shutdown.
 
 use std::time::{Duration, Instant};
 
@@ -6,24 +6,6 @@ use serde_json::{Value, json};
 use strandline::server::Config;
 
 use crate::support::Server;
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_page_lists_the_spaces_for_people() {
-    let server = Server::start().await;
-    let empty = server.get("/").await;
-    assert_eq!((empty.status, empty.header("content-type")), (200, "text/html; charset=utf-8"));
-    assert!(empty.text().contains("There are none yet"));
-    server.fill(3).await;
-    server.delete("r00001").await;
-    let page = server.get("/").await.text();
-    for piece in
-        ["<td><a href=\"/v1/spaces/demo\">demo</a></td><td>4</td><td>0</td><td>2</td><td>1</td>", "/openapi.json"]
-    {
-        assert!(page.contains(piece), "{piece} is not in {page}");
-    }
-    assert!(!page.contains("<script"));
-    assert_eq!(server.send("HEAD", "/", &[], "").await.status, 200);
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn health_tells_whether_the_process_lives_and_the_store_answers() {

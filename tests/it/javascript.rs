@@ -1,5 +1,5 @@
-//! The JavaScript package, `clients/js`, under its own tests, which drive this very program. npm runs them, in Node, and
-//! in a browser where there is one: they look for it themselves.
+//! The JavaScript packages, `clients/js` and `dashboard`, under their own tests, which drive this very program. npm runs
+//! them, in Node, and in a browser where there is one: they look for it themselves.
 
 use std::collections::BTreeSet;
 use std::os::unix::process::CommandExt;
@@ -12,7 +12,7 @@ use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use crate::support::say;
 
-/// The oldest major version of Node that the package is for.
+/// The oldest major version of Node that the packages are for.
 const OLDEST: u32 = 20;
 /// npm may take this long. It is killed then, with all that it started.
 const LIMIT: Duration = Duration::from_secs(1_500);
@@ -20,11 +20,23 @@ const LIMIT: Duration = Duration::from_secs(1_500);
 /// All of it is one test: two npm in one folder would get in each other's way.
 #[test]
 fn the_package_passes_its_own_tests() {
+    passes_its_own_tests("clients/js", &[("examples/strandline.js", include_str!("../../examples/strandline.js"))]);
+}
+
+#[test]
+fn the_dashboard_passes_its_own_tests() {
+    let script = ("dashboard/dist/app.js", include_str!("../../dashboard/dist/app.js"));
+    let style = ("dashboard/dist/app.css", include_str!("../../dashboard/dist/app.css"));
+    passes_its_own_tests("dashboard", &[script, style]);
+}
+
+/// Runs the tests of the package in `folder`, which build it as well; the program must have embedded what they build.
+fn passes_its_own_tests(folder: &str, embedded: &[(&str, &str)]) {
     if !node_is_installed() {
         return;
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let package = root.join("clients/js");
+    let package = root.join(folder);
     if !has_its_dependencies(&package) {
         npm(&package, &["ci", "--include=dev", "--no-audit", "--no-fund"]);
     }
@@ -32,12 +44,12 @@ fn the_package_passes_its_own_tests() {
     // What they had to leave out must be heard of, though they passed.
     let left_out: BTreeSet<&str> = output.lines().map(str::trim).filter(|line| line.contains("SKIP")).collect();
     for line in left_out {
-        say(&format!("clients/js: {line}"));
+        say(&format!("{folder}: {line}"));
     }
-    // They have just built it.
-    let built = std::fs::read_to_string(root.join("examples/strandline.js")).unwrap();
-    let embedded = include_str!("../../examples/strandline.js");
-    assert!(built == embedded, "the program embeds an older build of the package; this one is in examples/ now");
+    for (path, text) in embedded {
+        let built = std::fs::read_to_string(root.join(path)).unwrap();
+        assert!(built == *text, "the program embeds an older {path}; this one is there now: build it again");
+    }
 }
 
 /// Whether there is a Node to test with. Without one the log says loudly what is left out.
@@ -52,7 +64,7 @@ fn node_is_installed() -> bool {
         "STRANDLINE_REQUIRE_NODE=1, and Node of version {OLDEST} or newer, or npm, is not here"
     );
     if !found {
-        say(&format!("SKIPPED: the JavaScript package, since Node of version {OLDEST} or newer, or npm, is not here"));
+        say(&format!("SKIPPED: the JavaScript packages, since Node of version {OLDEST} or newer, or npm, is not here"));
     }
     found
 }

@@ -19,6 +19,7 @@ mod disk;
 mod history;
 mod http_bodies;
 mod http_clients;
+mod http_dashboard;
 mod http_edge;
 mod http_errors;
 mod http_example;

@@ -141,6 +141,7 @@ impl<'a> Transaction<'a> {
             ))
             .execute(self.connection)
             .map_err(failure)?;
+        self.touch(name);
         Ok(())
     }
 
