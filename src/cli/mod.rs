@@ -5,6 +5,7 @@
 //! 1 failed, 2 usage, 3 a replica was not what its server has.
 
 mod backup;
+mod clients;
 mod compact;
 mod copy;
 mod epoch;
@@ -17,6 +18,7 @@ mod replica;
 mod retention;
 pub mod serve;
 mod spaces;
+mod stats;
 mod target;
 mod typed;
 
@@ -53,6 +55,9 @@ enum Command {
     #[command(subcommand)]
     Retention(retention::RetentionCommand),
     #[command(subcommand)]
+    Clients(clients::ClientsCommand),
+    Stats(stats::StatsArgs),
+    #[command(subcommand)]
     Epoch(epoch::EpochCommand),
     #[command(subcommand)]
     Spaces(spaces::SpacesCommand),
@@ -88,6 +93,8 @@ impl Cli {
             Command::Export(args) => export::run(args, json).await,
             Command::Compact(args) => compact::run(args, json).await,
             Command::Retention(command) => retention::run(command, json).await,
+            Command::Clients(command) => clients::run(command, json).await,
+            Command::Stats(args) => stats::run(args, json).await,
             Command::Epoch(command) => epoch::run(command, json).await,
             Command::Spaces(command) => spaces::run(command, json).await,
             Command::Backup(args) => backup::run(args, json).await,
