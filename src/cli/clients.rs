@@ -23,8 +23,8 @@ pub enum ClientsCommand {
     },
     /// Forget where a client was seen: nothing is held for it any more
     ///
-    /// When it comes back it is known again. A server that still has it in mind notes it down again, too: beside a
-    /// running server, say --url.
+    /// When it comes back it is known again. Beside a running server say --url, so that the server has it in mind no more
+    /// either.
     Forget {
         /// The space
         space: SpaceName,

@@ -7,7 +7,7 @@ use super::CliError;
 use super::output::{ago_text, bytes, print, table};
 use super::target::{MayCreate, SpaceChoice, Target, TargetArgs};
 use crate::domain::{Clock, SystemClock, Timestamp};
-use crate::http::wire::stats::{CollectionStats, Sizes, Stats};
+use crate::http::wire::stats::{CollectionStats, Sizes, Stats, TombstoneAge};
 
 /// Show how large a space is, how old its tombstones are, and how far its clients are behind
 #[derive(Debug, Args)]
@@ -95,14 +95,23 @@ fn describe(stats: &Stats, now: Timestamp) -> String {
     parts.join("\n")
 }
 
-/// How many tombstones are how old, up to the first age that none has reached.
+/// How many tombstones are how old: between two ages each, where there are any.
 fn ages(stats: &Stats, now: Timestamp) -> String {
     if stats.sizes.tombstones == 0 {
         return "there are no tombstones\n".into();
     }
-    let reached = stats.tombstone_ages.iter().take_while(|age| age.tombstones > 0);
-    let rows: Vec<Vec<String>> = reached.map(|age| vec![age.older_than.clone(), age.tombstones.to_string()]).collect();
-    format!("{}the oldest was written {}\n", table(&["OLDER THAN", "TOMBSTONES"], &rows), oldest(stats, now))
+    let from = &stats.tombstone_ages;
+    let to = from.iter().skip(1).map(Some).chain([None]);
+    let row = |(from, to): (&TombstoneAge, Option<&TombstoneAge>)| {
+        let count = from.tombstones.saturating_sub(to.map_or(0, |to| to.tombstones));
+        let age = match to {
+            Some(to) => format!("{}-{}", from.older_than, to.older_than),
+            None => format!("over {}", from.older_than),
+        };
+        (count > 0).then(|| vec![age, count.to_string()])
+    };
+    let rows: Vec<Vec<String>> = from.iter().zip(to).filter_map(row).collect();
+    format!("{}the oldest was written {}\n", table(&["AGE", "TOMBSTONES"], &rows), oldest(stats, now))
 }
 
 /// How many clients are how far behind, and pulls by those without a name.

@@ -1,7 +1,7 @@
 //! `strandline compact --watch`: how the compactor gets on, wherever it runs, told from what is left of its work.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -219,10 +219,12 @@ impl Teller {
         }
     }
 
-    /// Leaves the last line where it is.
+    /// Leaves the last line where it is, and what follows begins below it.
     fn end(&self) {
         if let Some(bar) = &self.bar {
             bar.abandon();
+            // When the terminal is gone, nobody is there to see it.
+            let _ = writeln!(io::stdout());
         }
     }
 }

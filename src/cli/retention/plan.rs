@@ -71,8 +71,17 @@ fn is_own(policy: RetentionPolicy, window: Retention) -> bool {
 }
 
 fn describe(space: &SpaceName, policy: RetentionPolicy, windows: &[Retention], plan: &Plan) -> String {
-    let header =
-        ["", "WINDOW", "TOMBSTONES", "BYTES", "HORIZON", "CLIENTS BEHIND", "REPAIRS", "INSTEAD OF", "WHO IS BEHIND"];
+    let header = [
+        "",
+        "WINDOW",
+        "TOMBSTONES",
+        "BYTES",
+        "HORIZON",
+        "CLIENTS BEHIND",
+        "REPAIRS",
+        "FULL DOWNLOADS",
+        "WHO IS BEHIND",
+    ];
     let rows: Vec<Vec<String>> =
         (windows.iter().zip(&plan.plan)).map(|(window, purge)| row(is_own(policy, *window), purge)).collect();
     format!("{}\n* {space}'s own: {}", table(&header, &rows), policy_in_words(policy))

@@ -251,6 +251,13 @@ fn a_busy_server_is_asked_again() {
 #[test]
 fn spaces_retention_and_compaction_speak_the_protocol() {
     let policy = json!({ "retention": "7d", "hold_for_clients": true, "max_retention": "90d" });
+    let state = json!({
+        "retention": "7d", "hold_for_clients": false, "max_retention": "90d", "rule": "none", "detail": "…", "head": 1,
+        "horizon": 0, "tombstones": 0, "purgeable": 0, "oldest_tombstone": null, "pinned_by": []
+    });
+    let client = json!({
+        "client": "a/b%c", "cursor": null, "rev": 1, "behind": 0, "last_seen": "2026-11-22T20:30:00.000000Z", "agent": null
+    });
     let purged = json!({ "purged": 3, "bytes": 12, "horizon_before": 1, "horizon": 8, "clients_behind": 0 });
     for (answers, command, requests) in [
         (
@@ -269,11 +276,31 @@ fn spaces_retention_and_compaction_speak_the_protocol() {
             vec!["GET /v1/spaces/s ", "PUT /v1/spaces/s {\"retention\":\"7d\"}"],
         ),
         (
-            vec![ok(&policy)],
-            "retention set --space s --retention 7d",
-            vec!["PUT /v1/spaces/s/retention {\"retention\":\"7d\"}"],
+            vec![ok(&policy), ok(json!({ "plan": [] }))],
+            "retention set s --retention 7d --hold-for-clients true --max-retention 90d --max-tombstones none",
+            vec![
+                "PUT /v1/spaces/s/retention {\"hold_for_clients\":true,\"max_retention\":\"90d\",\
+                 \"max_tombstones\":null,\"retention\":\"7d\"}",
+                "GET /v1/spaces/s/retention/plan?windows=7d ",
+            ],
         ),
-        (vec![ok(&policy)], "retention show --space s", vec!["GET /v1/spaces/s/retention "]),
+        (vec![ok(&state)], "retention show s", vec!["GET /v1/spaces/s/retention/state "]),
+        (
+            vec![ok(&policy), ok(json!({ "plan": [] }))],
+            "retention plan s",
+            vec!["GET /v1/spaces/s/retention ", "GET /v1/spaces/s/retention/plan?windows=1d,7d,30d,90d "],
+        ),
+        (
+            vec![ok(json!({ "clients": [client], "after": "a/b%c" })), ok(json!({ "clients": [], "after": null }))],
+            "clients list s",
+            vec!["GET /v1/spaces/s/clients?limit=5000 ", "GET /v1/spaces/s/clients?limit=5000&after=a%2Fb%25c "],
+        ),
+        (
+            vec![ok(space(1)), (204, "", String::new())],
+            "clients forget s a/b%c",
+            vec!["GET /v1/spaces/s ", "DELETE /v1/spaces/s/clients/a%2Fb%25c "],
+        ),
+        (vec![ok(&state)], "compact s --watch --until-done", vec!["GET /v1/spaces/s/retention/state "]),
         (
             vec![ok(&purged)],
             "compact --space s --older-than 7d --dry-run",
