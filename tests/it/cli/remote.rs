@@ -304,9 +304,9 @@ fn spaces_retention_and_compaction_speak_the_protocol() {
         (
             vec![ok(&purged)],
             "compact --space s --older-than 7d --dry-run",
-            vec!["POST /v1/spaces/s/compact {\"older_than\":\"7d\",\"dry_run\":true}"],
+            vec!["POST /v1/spaces/s/compact {\"older_than\":\"7d\",\"force\":false,\"dry_run\":true}"],
         ),
-        (vec![ok(&purged)], "compact --space s", vec!["POST /v1/spaces/s/compact {\"dry_run\":false}"]),
+        (vec![ok(&purged)], "compact s --force", vec!["POST /v1/spaces/s/compact {\"force\":true,\"dry_run\":false}"]),
     ] {
         let script = Script::new(answers);
         Desk::new().ok(&format!("{command} --url {}", script.url));
