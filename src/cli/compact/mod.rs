@@ -28,19 +28,26 @@ pub struct CompactArgs {
     /// Only say what a purge would do
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    watch: WatchArgs,
+    #[command(flatten)]
+    target: TargetArgs,
+}
+
+/// Whether to watch, and until when.
+#[derive(Clone, Copy, Debug, Args)]
+struct WatchArgs {
     /// Do not purge, but show once a second how the server's own compactor gets on, until interrupted
     #[arg(long, conflicts_with_all = ["older_than", "force", "dry_run"])]
     watch: bool,
     /// With --watch, end when nothing is left that may be purged
     #[arg(long, requires = "watch")]
     until_done: bool,
-    #[command(flatten)]
-    target: TargetArgs,
 }
 
 /// Runs the command.
 pub async fn run(args: CompactArgs, json: bool) -> Result<(), CliError> {
-    if args.watch {
+    if args.watch.watch {
         return watch::run(args, json).await;
     }
     let target = args.target.open(MayCreate::No).await?;

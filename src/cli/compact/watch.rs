@@ -26,7 +26,7 @@ pub async fn run(args: CompactArgs, json: bool) -> Result<(), CliError> {
     let target = args.target.open(MayCreate::No).await?;
     let teller = Teller::new(json);
     let watched = tokio::select! {
-        watched = watch(&*target, &args.spaces, args.until_done, &teller) => watched,
+        watched = watch(&*target, &args.spaces, args.watch.until_done, &teller) => watched,
         () = signal => Ok(()),
     };
     teller.end();

@@ -39,10 +39,9 @@ fn bound(rule: &RetentionRule) -> String {
 
 /// A rule in words.
 fn in_words(rule: &RetentionRule) -> String {
-    let held = match rule.hold_for_clients {
-        true => format!("held for clients up to {}", rule.max_retention),
-        false => "not held for clients".into(),
-    };
+    let max = &rule.max_retention;
+    let held =
+        if rule.hold_for_clients { format!("held for clients up to {max}") } else { "not held for clients".into() };
     let bound = rule.max_tombstones.map(|bound| format!(", at most {bound} tombstones")).unwrap_or_default();
     format!("retention {}, {held}{bound}", rule.retention)
 }

@@ -32,8 +32,8 @@ pub struct Stats {
 }
 
 impl From<&SpaceStats> for Stats {
-    fn from(stats: &SpaceStats) -> Self {
-        let state = &stats.state;
+    fn from(collected: &SpaceStats) -> Self {
+        let state = &collected.state;
         let collection =
             |(name, one)| CollectionStats { collection: CollectionName::to_string(name), sizes: Sizes::from(one) };
         let age = |(age, tombstones): &(Retention, u64)| TombstoneAge {
@@ -44,11 +44,11 @@ impl From<&SpaceStats> for Stats {
             space: state.name.to_string(),
             sizes: Sizes { head: state.head.get(), ..Sizes::from(&state.tally(None)) },
             collections: state.collections.iter().map(collection).collect(),
-            oldest_tombstone: stats.oldest.map(|time| time.to_string()),
-            tombstone_ages: stats.ages.iter().map(age).collect(),
-            history: stats.samples.iter().map(SpaceSample::from).chain([SpaceSample::present(stats)]).collect(),
-            clients: stats.lags.iter().map(|(bucket, clients)| ClientLag::new(*bucket, *clients)).collect(),
-            anonymous: stats.anonymous.iter().map(Anonymous::from).collect(),
+            oldest_tombstone: collected.oldest.map(|time| time.to_string()),
+            tombstone_ages: collected.ages.iter().map(age).collect(),
+            history: collected.samples.iter().map(SpaceSample::from).chain([SpaceSample::present(collected)]).collect(),
+            clients: collected.lags.iter().map(|(bucket, clients)| ClientLag::new(*bucket, *clients)).collect(),
+            anonymous: collected.anonymous.iter().map(Anonymous::from).collect(),
         }
     }
 }

@@ -12,8 +12,8 @@ use crate::support::postgres::Database;
 
 /// A space `s` with 3,000 tombstones that may be purged. `place` says on what the commands work.
 fn to_purge(desk: &Desk, place: &str) {
-    let rows: String = (0..3_000).map(|n| format!("{{\"id\":{n}}}\n")).collect();
-    desk.import("d.ndjson.gz", gzip(rows.as_bytes()), place);
+    let rows: Vec<String> = (0..3_000).map(|n| format!("{{\"id\":{n}}}\n")).collect();
+    desk.import("d.ndjson.gz", gzip(rows.concat().as_bytes()), place);
     desk.import("e.csv", "id\n", &format!("--mirror --allow-empty {place}"));
     desk.ok(&format!("retention set s --retention 0s {place}"));
 }
