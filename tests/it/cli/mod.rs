@@ -7,6 +7,7 @@ mod export;
 mod history;
 mod import;
 mod remote;
+mod remote_requests;
 mod replica;
 mod replica_killed;
 mod replica_right;
