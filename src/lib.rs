@@ -23,4 +23,6 @@ pub mod registry;
 #[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "server")]
+pub mod stats;
+#[cfg(feature = "server")]
 pub mod store;

@@ -54,7 +54,7 @@ pub async fn run(command: EpochCommand, json: bool) -> Result<(), CliError> {
 async fn states(store: &dyn Store, spaces: &SpaceChoice) -> Result<Vec<Arc<SpaceState>>, CliError> {
     /// Spaces in one query.
     const PAGE: usize = 1_000;
-    if let Some(name) = &spaces.space {
+    if let Some(name) = spaces.one() {
         return Ok(vec![store.space(name).await?]);
     }
     let mut all: Vec<Arc<SpaceState>> = Vec::new();

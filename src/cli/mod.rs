@@ -5,6 +5,7 @@
 //! 1 failed, 2 usage, 3 a replica was not what its server has, or a database not as it must be.
 
 mod backup;
+mod clients;
 mod compact;
 mod copy;
 mod doctor;
@@ -18,6 +19,7 @@ mod replica;
 mod retention;
 pub mod serve;
 mod spaces;
+mod stats;
 mod target;
 mod typed;
 
@@ -53,6 +55,9 @@ enum Command {
     Compact(compact::CompactArgs),
     #[command(subcommand)]
     Retention(retention::RetentionCommand),
+    #[command(subcommand)]
+    Clients(clients::ClientsCommand),
+    Stats(stats::StatsArgs),
     #[command(subcommand)]
     Epoch(epoch::EpochCommand),
     #[command(subcommand)]
@@ -90,6 +95,8 @@ impl Cli {
             Command::Export(args) => export::run(args, json).await,
             Command::Compact(args) => compact::run(args, json).await,
             Command::Retention(command) => retention::run(command, json).await,
+            Command::Clients(command) => clients::run(command, json).await,
+            Command::Stats(args) => stats::run(args, json).await,
             Command::Epoch(command) => epoch::run(command, json).await,
             Command::Spaces(command) => spaces::run(command, json).await,
             Command::Backup(args) => backup::run(args, json).await,

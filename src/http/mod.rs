@@ -32,7 +32,7 @@ mod sightings;
 mod spaces;
 mod stats;
 mod status;
-mod wire;
+pub(crate) mod wire;
 
 use std::sync::Arc;
 

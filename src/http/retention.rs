@@ -5,15 +5,13 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::extract::{InSpace, TakesJson};
 use super::problem::Problem;
-use super::wire::retention::{
-    CompactOrder, Compaction, Pin, Plan, PlannedPurge, RetentionRule, RetentionSettings, RetentionState,
-};
+use super::wire::retention::{CompactOrder, Compaction, Plan, RetentionRule, RetentionSettings, RetentionState};
 use super::wire::schema;
 use super::{Api, answer, body, query};
 use crate::compactor::{self, Order};
 use crate::domain::Retention;
-use crate::domain::purge::PurgeRule;
-use crate::store::{Costs, PolicyChange};
+use crate::stats::{self, MOST_WINDOWS};
+use crate::store::PolicyChange;
 
 /// A space's rule for its tombstones.
 #[utoipa::path(
@@ -93,8 +91,6 @@ pub async fn compact(
 
 /// The windows of a plan that names none.
 const WINDOWS: &str = "1d,7d,30d,90d,180d,365d";
-/// Windows in a plan, at the most.
-const MOST_WINDOWS: usize = 100;
 
 /// What purges by several windows would do now.
 ///
@@ -111,12 +107,8 @@ pub async fn plan(req: HttpRequest, at: InSpace, _: TakesJson, api: web::Data<Ap
     let [windows] = query::read(req.query_string(), ["windows"])?;
     let windows = parse_windows(windows.as_deref().unwrap_or(WINDOWS))?;
     super::clients::write_notes(&api, &at.space).await;
-    let state = api.store.space(&at.space).await?;
-    let now = api.clock.now().max(state.modified_at);
-    let rules = windows.iter().map(|window| PurgeRule::of(state.policy, Some(*window), false, now)).collect();
-    let forecasts = api.store.forecast(at.space, rules, Costs::Told).await?;
-    let plan = windows.iter().zip(&forecasts).map(|(window, forecast)| PlannedPurge::new(*window, forecast)).collect();
-    Ok(answer::value(answer::json(StatusCode::OK), &Plan { plan }))
+    let forecasts = stats::plan(&*api.store, &*api.clock, &at.space, &windows).await?;
+    Ok(answer::value(answer::json(StatusCode::OK), &Plan::new(&windows, &forecasts)))
 }
 
 fn parse_windows(text: &str) -> Result<Vec<Retention>, Problem> {
@@ -144,21 +136,5 @@ pub async fn state(req: HttpRequest, at: InSpace, _: TakesJson, api: web::Data<A
     query::none(req.query_string())?;
     super::clients::write_notes(&api, &at.space).await;
     let explained = compactor::explain(&*api.store, &*api.clock, &at.space).await?;
-    let pin = |client: &crate::domain::client::KnownClient| Pin {
-        client: client.name.as_str().to_owned(),
-        rev: client.place.rev.get(),
-        last_seen: client.seen_at.to_string(),
-    };
-    let state = RetentionState {
-        policy: RetentionRule::from(explained.policy),
-        rule: explained.rule.as_str(),
-        detail: explained.to_string(),
-        head: explained.head.get(),
-        horizon: explained.horizon.get(),
-        tombstones: explained.tombstones,
-        purgeable: explained.purgeable,
-        oldest_tombstone: explained.oldest.map(|time| time.to_string()),
-        pinned_by: explained.pinned_by.iter().map(pin).collect(),
-    };
-    Ok(answer::value(answer::json(StatusCode::OK), &state))
+    Ok(answer::value(answer::json(StatusCode::OK), &RetentionState::from(&explained)))
 }

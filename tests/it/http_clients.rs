@@ -99,6 +99,9 @@ async fn a_client_that_waits_or_listens_is_seen_at_once_and_moves_on_with_what_i
     assert!(listening.chunk().await.unwrap().is_some());
     until("the listener is known to have it", async || place(&server, "live").await[1] == 2).await;
     assert_eq!(place(&server, "poll").await[1], 1);
+    let stats = server.get("/v1/spaces/demo/stats").await.json();
+    let lag = |from: u64, to: u64| json!({"behind_from": from, "behind_to": to, "clients": 1});
+    assert_eq!(stats["clients"], json!([lag(0, 0), lag(1, 9)]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,6 +157,7 @@ async fn clients_without_a_name_are_counted_by_how_far_behind_they_are() {
         .map(|count| json!([count["behind_from"], count["behind_to"], count["pulls"]]))
         .collect();
     assert_eq!(counts, [json!([0, 0, 2]), json!([1, 9, 1]), json!([10, 99, 2])]);
+    assert_eq!(stats["clients"], json!([]));
     assert_eq!(clients(&server).await, Vec::<Value>::new());
 }
 

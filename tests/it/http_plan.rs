@@ -165,6 +165,7 @@ async fn statistics_tell_sizes_ages_and_how_it_went() {
         json!([4, 0, 2, 3, 0])
     );
     assert_eq!(stats["collections"][0]["collection"], "todos");
+    assert_eq!(stats["oldest_tombstone"], "2026-11-22T20:00:00.000000Z");
     let ages: Vec<(&str, u64)> = stats["tombstone_ages"]
         .as_array()
         .unwrap()

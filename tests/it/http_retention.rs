@@ -27,6 +27,7 @@ async fn the_rule_of_a_space_is_read_and_changed() {
         (json!({"retention": "soon"}), "duration"),
         (json!({"retention": "7d", "max_retention": "1y"}), "duration"),
         (json!({"max_tombstones": -1}), "-1"),
+        (json!({"max_tombstones": u64::MAX}), "at most"),
         (json!({"retention": "7d", "hold": false}), "hold"),
     ] {
         server.put(path, &body).await.problem_about(400, "invalid_request", says);

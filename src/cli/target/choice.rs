@@ -46,8 +46,11 @@ pub struct DatabaseArgs {
 #[group(required = true, multiple = false)]
 pub struct SpaceChoice {
     /// The space
+    #[arg(value_name = "SPACE")]
+    named: Option<SpaceName>,
+    /// The same as an option, as `import` and `export` have it
     #[arg(long, value_name = "NAME")]
-    pub space: Option<SpaceName>,
+    space: Option<SpaceName>,
     /// All spaces
     #[arg(long)]
     pub all: bool,
@@ -107,9 +110,14 @@ pub fn must_exist(database: &DatabaseUrl, may_create: MayCreate) -> Result<(), C
 }
 
 impl SpaceChoice {
+    /// The one space chosen; `None` for all.
+    pub fn one(&self) -> Option<&SpaceName> {
+        self.named.as_ref().or(self.space.as_ref())
+    }
+
     /// The spaces chosen.
     pub async fn names(&self, target: &dyn Target) -> Result<Vec<SpaceName>, CliError> {
-        match &self.space {
+        match self.one() {
             Some(name) => Ok(vec![name.clone()]),
             None => target.spaces().await?.iter().map(super::SpaceInfo::name).collect(),
         }

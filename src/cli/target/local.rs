@@ -1,5 +1,7 @@
 //! The database itself as a [`Target`].
 
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,10 +11,13 @@ use crate::compactor::{self, Compacted, Order};
 use crate::domain::pull::{Page, PullRequest, Pulled};
 use crate::domain::push::{self, Outcome, Proposal, PushRequest};
 use crate::domain::{
-    CollectionName, Collections, Cursor, RecordId, Retention, RetentionPolicy, Since, SpaceName, SpaceState,
-    SystemClock,
+    ClientName, CollectionName, Collections, Cursor, RecordId, Retention, RetentionPolicy, Since, SpaceName,
+    SpaceState, SystemClock,
 };
 use crate::http::Limits;
+use crate::http::wire::retention::{Known, Plan, RetentionState};
+use crate::http::wire::stats::Stats;
+use crate::stats;
 use crate::store::{self, DatabaseUrl, ListRequest, PolicyChange, Store, StoreError, StoreOptions};
 
 /// Records in a page, at the most.
@@ -23,12 +28,20 @@ const PAGE_BYTES: usize = 4 << 20;
 const SWEEP_ROWS: usize = 1_000;
 
 /// An open database.
-pub struct Local(Arc<dyn Store>);
+pub struct Local {
+    store: Arc<dyn Store>,
+    /// Where it lies, if it is a file.
+    file: Option<PathBuf>,
+}
 
 impl Local {
     /// Opens it, and makes it if it is not there.
     pub async fn open(database: &DatabaseUrl) -> Result<Self, CliError> {
-        Ok(Self(store::open(database, StoreOptions::default()).await?))
+        let file = match database {
+            DatabaseUrl::Sqlite(path) => Some(path.clone()),
+            DatabaseUrl::Postgres(_) => None,
+        };
+        Ok(Self { store: store::open(database, StoreOptions::default()).await?, file })
     }
 }
 
@@ -57,7 +70,7 @@ impl Target for Local {
         let mut all: Vec<SpaceInfo> = Vec::new();
         let mut after = None;
         loop {
-            let page = self.0.spaces(after, PAGE).await?;
+            let page = self.store.spaces(after, PAGE).await?;
             all.extend(page.iter().map(|state| SpaceInfo::from(&**state)));
             match page.last() {
                 Some(last) if page.len() == PAGE => after = Some(last.name.clone()),
@@ -67,35 +80,65 @@ impl Target for Local {
     }
 
     async fn space(&self, name: &SpaceName) -> Result<SpaceInfo, CliError> {
-        Ok(SpaceInfo::from(&*self.0.space(name).await?))
+        Ok(SpaceInfo::from(&*self.store.space(name).await?))
     }
 
     async fn create(&self, name: &SpaceName, retention: Option<Retention>) -> Result<SpaceInfo, CliError> {
         let policy = PolicyChange { retention, ..PolicyChange::default() };
-        let (state, _) = self.0.configure(name.clone(), policy).await?;
+        let (state, _) = self.store.configure(name.clone(), policy).await?;
         Ok(SpaceInfo::from(&*state))
     }
 
     async fn delete(&self, name: &SpaceName) -> Result<(), CliError> {
-        self.0.delete_space(name.clone()).await?;
+        self.store.delete_space(name.clone()).await?;
         // The space is gone; its rows go now, as no server may ever run here. One that does would go on with them.
-        while self.0.sweep_step(SWEEP_ROWS).await? > 0 {}
+        while self.store.sweep_step(SWEEP_ROWS).await? > 0 {}
         Ok(())
     }
 
     async fn retention(&self, name: &SpaceName) -> Result<RetentionPolicy, CliError> {
-        Ok(self.0.space(name).await?.policy)
+        Ok(self.store.space(name).await?.policy)
     }
 
-    async fn set_retention(&self, name: &SpaceName, retention: Retention) -> Result<RetentionPolicy, CliError> {
+    async fn set_retention(&self, name: &SpaceName, change: PolicyChange) -> Result<RetentionPolicy, CliError> {
         // Asked first: `configure` would make a space of a mistyped name.
-        self.0.space(name).await?;
-        let policy = PolicyChange { retention: Some(retention), ..PolicyChange::default() };
-        Ok(self.0.configure(name.clone(), policy).await?.0.policy)
+        self.store.space(name).await?;
+        Ok(self.store.configure(name.clone(), change).await?.0.policy)
+    }
+
+    async fn plan(&self, name: &SpaceName, windows: &[Retention]) -> Result<Plan, CliError> {
+        Ok(Plan::new(windows, &stats::plan(&*self.store, &SystemClock, name, windows).await?))
+    }
+
+    async fn explain(&self, name: &SpaceName) -> Result<RetentionState, CliError> {
+        Ok(RetentionState::from(&compactor::explain(&*self.store, &SystemClock, name).await?))
+    }
+
+    async fn stats(&self, name: &SpaceName) -> Result<Stats, CliError> {
+        Ok(Stats::from(&stats::collect(&*self.store, &SystemClock, name).await?))
+    }
+
+    async fn clients(&self, name: &SpaceName) -> Result<Vec<Known>, CliError> {
+        let head = self.store.space(name).await?.head;
+        let clients = self.store.clients(name.clone(), None, usize::MAX).await?;
+        Ok(clients.iter().map(|client| Known::new(client, head)).collect())
+    }
+
+    async fn forget_client(&self, name: &SpaceName, client: &ClientName) -> Result<bool, CliError> {
+        Ok(self.store.forget_client(name.clone(), client.clone()).await?)
+    }
+
+    fn database_bytes(&self) -> Option<u64> {
+        let file = self.file.as_ref()?;
+        // What was written last is in the log beside it, until that is written back.
+        let mut log = OsString::from(file);
+        log.push("-wal");
+        let size = |path: PathBuf| std::fs::metadata(path).map(|file| file.len()).ok();
+        Some(size(file.clone())? + size(log.into()).unwrap_or(0))
     }
 
     async fn compact(&self, name: &SpaceName, order: Order) -> Result<Compacted, CliError> {
-        Ok(compactor::compact(&*self.0, &SystemClock, name, order, &compactor::Progress::default()).await?)
+        Ok(compactor::compact(&*self.store, &SystemClock, name, order, &compactor::Progress::default()).await?)
     }
 
     async fn pull(&self, space: &SpaceName, since: Since, collections: Option<&Collections>) -> Result<Page, CliError> {
@@ -108,7 +151,7 @@ impl Target for Local {
             upto: None,
             held: None,
         };
-        match self.0.pull(request).await? {
+        match self.store.pull(request).await? {
             Pulled::Page(page) => Ok(page),
             Pulled::Resync(resync) => Err(CliError::Resync(resync.reason)),
             // Only who says what it holds is told that it still holds.
@@ -126,7 +169,7 @@ impl Target for Local {
             atomic: false,
             max_record_bytes: Limits::default().record_bytes,
         };
-        match self.0.push(request).await? {
+        match self.store.push(request).await? {
             push::Pushed::Done(answer) | push::Pushed::Refused(answer) => {
                 let results = answer.results.into_iter().map(pushing).collect();
                 Ok(Pushed { results, head: answer.head })
@@ -149,12 +192,12 @@ impl Target for Local {
             limit: PAGE,
             max_bytes: PAGE_BYTES,
         };
-        let listing = self.0.list(request).await?;
+        let listing = self.store.list(request).await?;
         Ok((listing.records.into_iter().map(|change| change.id).collect(), listing.after))
     }
 
     async fn close(&self) {
-        self.0.close().await;
+        self.store.close().await;
     }
 }
 

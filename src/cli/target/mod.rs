@@ -13,7 +13,12 @@ use super::CliError;
 use crate::compactor::{Compacted, Order};
 use crate::domain::pull::Page;
 use crate::domain::push::Proposal;
-use crate::domain::{CollectionName, Collections, Cursor, RecordId, Retention, RetentionPolicy, Rev, Since, SpaceName};
+use crate::domain::{
+    ClientName, CollectionName, Collections, Cursor, RecordId, Retention, RetentionPolicy, Rev, Since, SpaceName,
+};
+use crate::http::wire::retention::{Known, Plan, RetentionState};
+use crate::http::wire::stats::Stats;
+use crate::store::PolicyChange;
 
 #[cfg(test)]
 pub use local::Local;
@@ -38,8 +43,26 @@ pub trait Target: Send + Sync {
     /// The rule for a space's tombstones.
     async fn retention(&self, name: &SpaceName) -> Result<RetentionPolicy, CliError>;
 
-    /// Sets the age at which a space's tombstones may be purged.
-    async fn set_retention(&self, name: &SpaceName, retention: Retention) -> Result<RetentionPolicy, CliError>;
+    /// Changes what is given of that rule.
+    async fn set_retention(&self, name: &SpaceName, change: PolicyChange) -> Result<RetentionPolicy, CliError>;
+
+    /// What purges by each of these windows would do now.
+    async fn plan(&self, name: &SpaceName, windows: &[Retention]) -> Result<Plan, CliError>;
+
+    /// What holds a space's horizon where it is, and who.
+    async fn explain(&self, name: &SpaceName) -> Result<RetentionState, CliError>;
+
+    /// A space's numbers.
+    async fn stats(&self, name: &SpaceName) -> Result<Stats, CliError>;
+
+    /// The known clients of a space, in order of name.
+    async fn clients(&self, name: &SpaceName) -> Result<Vec<Known>, CliError>;
+
+    /// Forgets where a client was seen; whether it was known.
+    async fn forget_client(&self, name: &SpaceName, client: &ClientName) -> Result<bool, CliError>;
+
+    /// Bytes of the database; `None` where that cannot be seen from here.
+    fn database_bytes(&self) -> Option<u64>;
 
     /// Purges tombstones now, or says what that would do.
     async fn compact(&self, name: &SpaceName, order: Order) -> Result<Compacted, CliError>;

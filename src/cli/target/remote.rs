@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use form_urlencoded::Serializer;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::sync::oneshot;
 use ureq::http::{Method, Request, Response};
 use ureq::{Agent, Body};
 
@@ -12,7 +14,12 @@ use super::{CliError, Pushed, SpaceInfo, Target};
 use crate::compactor::{Compacted, Order};
 use crate::domain::pull::{Page, Reason};
 use crate::domain::push::Proposal;
-use crate::domain::{CollectionName, Collections, Cursor, RecordId, Retention, RetentionPolicy, Rev, Since, SpaceName};
+use crate::domain::{
+    ClientName, CollectionName, Collections, Cursor, RecordId, Retention, RetentionPolicy, Rev, Since, SpaceName,
+};
+use crate::http::wire::retention::{ClientList, Known, Plan, RetentionState};
+use crate::http::wire::stats::Stats;
+use crate::store::PolicyChange;
 
 /// Records in a page, at the most; the server also bounds its bytes.
 const PAGE: &str = "5000";
@@ -88,14 +95,18 @@ impl Remote {
         if let Some(authorization) = &self.authorization {
             request = request.header("Authorization", authorization);
         }
-        let exchange = tokio::task::spawn_blocking(move || {
+        let exchange = move || {
             let response = match body {
                 Some(body) => agent.run(request.header("Content-Type", "application/json").body(body)?),
                 None => agent.run(request.body(())?),
             };
             read(response?)
-        });
-        let answer = exchange.await.map_err(|error| CliError::task(&error))?;
+        };
+        let (told, heard) = oneshot::channel();
+        // A thread of its own: at the end of this program the runtime would wait for one of its, and so for a server that
+        // does not answer.
+        std::thread::spawn(move || told.send(exchange()));
+        let answer = heard.await.map_err(|_| CliError::Failed("a part of this program stopped".into()))?;
         answer.map_err(|error| {
             CliError::Failed(format!("the server at {base} cannot be reached ({error}): is it running there?"))
         })
@@ -191,9 +202,52 @@ impl Target for Remote {
         parse::<wire::Policy>(&self.send(Method::GET, Some(name), "/retention", None).await?)?.into_policy()
     }
 
-    async fn set_retention(&self, name: &SpaceName, retention: Retention) -> Result<RetentionPolicy, CliError> {
-        let body = format!("{{\"retention\":\"{retention}\"}}");
+    async fn set_retention(&self, name: &SpaceName, change: PolicyChange) -> Result<RetentionPolicy, CliError> {
+        let body = wire::policy_body(change);
         parse::<wire::Policy>(&self.send(Method::PUT, Some(name), "/retention", Some(body)).await?)?.into_policy()
+    }
+
+    async fn plan(&self, name: &SpaceName, windows: &[Retention]) -> Result<Plan, CliError> {
+        let windows: Vec<String> = windows.iter().map(ToString::to_string).collect();
+        let path = format!("/retention/plan?windows={}", windows.join(","));
+        parse(&self.send(Method::GET, Some(name), &path, None).await?)
+    }
+
+    async fn explain(&self, name: &SpaceName) -> Result<RetentionState, CliError> {
+        parse(&self.send(Method::GET, Some(name), "/retention/state", None).await?)
+    }
+
+    async fn stats(&self, name: &SpaceName) -> Result<Stats, CliError> {
+        parse(&self.send(Method::GET, Some(name), "/stats", None).await?)
+    }
+
+    async fn clients(&self, name: &SpaceName) -> Result<Vec<Known>, CliError> {
+        let mut all = Vec::new();
+        let mut after = None;
+        loop {
+            let path = paged("/clients", &[("after", after)]);
+            let page: ClientList = parse(&self.send(Method::GET, Some(name), &path, None).await?)?;
+            all.extend(page.clients);
+            match page.after {
+                Some(last) => after = Some(last),
+                None => return Ok(all),
+            }
+        }
+    }
+
+    async fn forget_client(&self, name: &SpaceName, client: &ClientName) -> Result<bool, CliError> {
+        // Asked first: one and the same 404 says that there is no such space, or no such client.
+        self.space(name).await?;
+        let path = format!("/clients/{}", utf8_percent_encode(client.as_str(), NON_ALPHANUMERIC));
+        match self.send(Method::DELETE, Some(name), &path, None).await {
+            Ok(_) => Ok(true),
+            Err(CliError::NoSpace(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn database_bytes(&self) -> Option<u64> {
+        None
     }
 
     async fn compact(&self, name: &SpaceName, order: Order) -> Result<Compacted, CliError> {

@@ -1,6 +1,7 @@
 //! The protocol's answers as a client reads them (PROTOCOL.md §2 to §8).
 
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{CliError, Pushing};
@@ -8,6 +9,7 @@ use crate::compactor::Compacted;
 use crate::domain::pull::{Page, Reason};
 use crate::domain::push::{Base, Op, Proposal};
 use crate::domain::{Change, CollectionName, Cursor, Document, RecordId, RetentionPolicy, Rev, State, Timestamp};
+use crate::store::PolicyChange;
 
 /// An answer that the protocol does not have.
 pub fn unexpected(what: impl std::fmt::Display) -> CliError {
@@ -71,6 +73,19 @@ impl Policy {
         let Self { hold_for_clients, max_tombstones, .. } = self;
         Ok(RetentionPolicy { hold_for_clients, max_retention, max_tombstones, ..default })
     }
+}
+
+/// The body that changes a retention policy: what is absent stays as it is, and null takes the bound away.
+pub fn policy_body(change: PolicyChange) -> String {
+    let PolicyChange { retention, hold_for_clients, max_retention, max_tombstones } = change;
+    let members = [
+        ("retention", retention.map(|window| window.to_string().into())),
+        ("hold_for_clients", hold_for_clients.map(Value::from)),
+        ("max_retention", max_retention.map(|window| window.to_string().into())),
+        ("max_tombstones", max_tombstones.map(Value::from)),
+    ];
+    let given = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    Value::Object(given.collect()).to_string()
 }
 
 /// The answer to `compact`.

@@ -12,4 +12,5 @@ pub mod repair;
 pub mod retention;
 pub mod schema;
 pub mod space;
+pub mod stats;
 pub mod write;

@@ -7,10 +7,11 @@ use super::space::retention;
 use crate::compactor::Compacted;
 use crate::domain::client::KnownClient;
 use crate::domain::forecast::Forecast;
-use crate::domain::{Retention, RetentionPolicy, Rev, Tally};
+use crate::domain::purge::Explanation;
+use crate::domain::{Retention, RetentionPolicy, Rev};
 
 /// A space's rule for its tombstones.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct RetentionRule {
     /// Tombstones older than this are purged.
     #[schema(example = "30d")]
@@ -104,18 +105,31 @@ impl From<Compacted> for Compaction {
 /// A bound: a number, or null for none. Absent is neither.
 #[expect(clippy::option_option, reason = "absent, null and a number say three things")]
 fn bound<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u64>>, D::Error> {
-    Option::<u64>::deserialize(deserializer).map(Some)
+    let bound = Option::<u64>::deserialize(deserializer)?;
+    // What a database counts with.
+    if bound.is_some_and(|bound| i64::try_from(bound).is_err()) {
+        return Err(serde::de::Error::custom(format!("a bound is at most {}", i64::MAX)));
+    }
+    Ok(Some(bound))
 }
 
 /// What purges by several windows would do now.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Plan {
     /// One a window, in the order asked for.
     pub plan: Vec<PlannedPurge>,
 }
 
+impl Plan {
+    /// The forecasts for these windows.
+    pub fn new(windows: &[Retention], forecasts: &[Forecast]) -> Self {
+        let planned = |(window, forecast): (&Retention, &Forecast)| PlannedPurge::new(*window, forecast);
+        Self { plan: windows.iter().zip(forecasts).map(planned).collect() }
+    }
+}
+
 /// What a purge of all tombstones older than a window would do now, under the space's policy.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct PlannedPurge {
     /// The window.
     #[schema(example = "7d")]
@@ -140,8 +154,7 @@ pub struct PlannedPurge {
 const NAMES: usize = 100;
 
 impl PlannedPurge {
-    /// The forecast for a window.
-    pub fn new(window: Retention, forecast: &Forecast) -> Self {
+    fn new(window: Retention, forecast: &Forecast) -> Self {
         Self {
             window: window.to_string(),
             tombstones: forecast.tombstones,
@@ -156,7 +169,7 @@ impl PlannedPurge {
 }
 
 /// A page of the known clients of a space.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ClientList {
     /// In order of name.
     pub clients: Vec<Known>,
@@ -166,7 +179,7 @@ pub struct ClientList {
 }
 
 /// Where a client was last seen.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = KnownClient)]
 pub struct Known {
     /// Its name, as its header `Strandline-Client` says it.
@@ -206,14 +219,14 @@ impl Known {
 }
 
 /// What holds the horizon of a space where it is.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct RetentionState {
     /// The space's rule.
     #[serde(flatten)]
     pub policy: RetentionRule,
     /// What keeps the oldest tombstone: `retention`, `hold_for_clients`, `forever`; or what is about to let it go:
     /// `max_retention`, `max_tombstones`; or `none` when there are no tombstones.
-    pub rule: &'static str,
+    pub rule: String,
     /// The same in a sentence.
     pub detail: String,
     /// The head.
@@ -232,7 +245,7 @@ pub struct RetentionState {
 }
 
 /// A client for which tombstones are held.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Pin {
     /// Its name.
     pub client: String,
@@ -243,100 +256,28 @@ pub struct Pin {
     pub last_seen: String,
 }
 
-/// How a space is, and how it went.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Stats {
-    /// Its name.
-    pub space: String,
-    /// The whole of it.
-    #[serde(flatten)]
-    pub sizes: Sizes,
-    /// Its collections, in order of name.
-    pub collections: Vec<CollectionStats>,
-    /// How many tombstones are at least as old as each of these, the youngest first.
-    pub tombstone_ages: Vec<TombstoneAge>,
-    /// How it was at times of the last 48 hours at which it had changed, the oldest first, and now.
-    pub history: Vec<SpaceSample>,
-    /// Pulls of the last 30 days by clients without a name, by how far behind they were.
-    pub anonymous: Vec<Anonymous>,
-}
-
-/// Numbers of a space or a collection.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Sizes {
-    /// The newest revision.
-    pub head: u64,
-    /// The newest tombstone ever purged.
-    pub horizon: u64,
-    /// Live records.
-    pub records: u64,
-    /// Tombstones.
-    pub tombstones: u64,
-    /// Bytes of the live records' ids and data.
-    pub record_bytes: u64,
-    /// Bytes of the tombstones' ids.
-    pub tombstone_bytes: u64,
-}
-
-impl From<&Tally> for Sizes {
-    fn from(tally: &Tally) -> Self {
+impl From<&Explanation> for RetentionState {
+    fn from(explained: &Explanation) -> Self {
         Self {
-            head: tally.head.get(),
-            horizon: tally.horizon.get(),
-            records: tally.live,
-            tombstones: tally.tombstones,
-            record_bytes: tally.live_bytes,
-            tombstone_bytes: tally.tombstone_bytes,
+            policy: RetentionRule::from(explained.policy),
+            rule: explained.rule.as_str().to_owned(),
+            detail: explained.to_string(),
+            head: explained.head.get(),
+            horizon: explained.horizon.get(),
+            tombstones: explained.tombstones,
+            purgeable: explained.purgeable,
+            oldest_tombstone: explained.oldest.map(|time| time.to_string()),
+            pinned_by: explained.pinned_by.iter().map(Pin::from).collect(),
         }
     }
 }
 
-/// A collection's numbers.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct CollectionStats {
-    /// Its name.
-    pub collection: String,
-    /// Them.
-    #[serde(flatten)]
-    pub sizes: Sizes,
-}
-
-/// How many tombstones are that old.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct TombstoneAge {
-    /// An age.
-    #[schema(example = "1h")]
-    pub older_than: String,
-    /// Tombstones of that age or older.
-    pub tombstones: u64,
-}
-
-/// How a space was.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct SpaceSample {
-    /// When.
-    #[schema(format = DateTime)]
-    pub at: String,
-    /// Its head.
-    pub head: u64,
-    /// Its horizon.
-    pub horizon: u64,
-    /// Live records.
-    pub records: u64,
-    /// Tombstones.
-    pub tombstones: u64,
-}
-
-/// Pulls by clients without a name that were so far behind.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Anonymous {
-    /// Revisions behind the head, at the least.
-    pub behind_from: u64,
-    /// At the most.
-    pub behind_to: u64,
-    /// How many pulls.
-    pub pulls: u64,
-    /// When the last one was.
-    #[schema(format = DateTime)]
-    pub last_seen: String,
+impl From<&KnownClient> for Pin {
+    fn from(client: &KnownClient) -> Self {
+        Self {
+            client: client.name.as_str().to_owned(),
+            rev: client.place.rev.get(),
+            last_seen: client.seen_at.to_string(),
+        }
+    }
 }

@@ -8,12 +8,17 @@ mod export;
 mod history;
 mod import;
 mod remote;
+mod remote_requests;
 mod replica;
 mod replica_killed;
 mod replica_right;
 mod replica_watch;
+mod retention;
 mod secrets;
 mod served;
+mod stats;
+mod watch;
+mod watcher;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -24,6 +29,8 @@ use serde_json::Value;
 /// A folder that commands run in, with their database `strandline.db`, or through a server that has it.
 pub struct Desk {
     folder: tempfile::TempDir,
+    /// The database of its server.
+    database: String,
     server: Option<Server>,
 }
 
@@ -56,7 +63,7 @@ pub struct Done {
 
 impl Desk {
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), server: None }
+        Self { folder: tempfile::tempdir().unwrap(), database: "sqlite:strandline.db".into(), server: None }
     }
 
     /// A desk whose commands go through a server.
@@ -66,10 +73,17 @@ impl Desk {
         desk
     }
 
+    /// The same, on another database than the desk's.
+    pub fn served_on(database: &str) -> Self {
+        let mut desk = Self { database: database.into(), ..Self::new() };
+        desk.start_server();
+        desk
+    }
+
     /// Starts a server on the desk's database, where one was before if there was one.
     pub fn start_server(&mut self) {
         let address = self.server.take().map_or_else(|| "127.0.0.1:0".into(), |before| before.address().to_owned());
-        let serve = format!("serve --listen {address} --database sqlite:strandline.db");
+        let serve = format!("serve --listen {address} --database {}", self.database);
         let mut process = self.command(&serve).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();

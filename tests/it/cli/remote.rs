@@ -16,7 +16,7 @@ use super::{Desk, counts};
 pub(super) struct Asked {
     pub line: String,
     pub head: String,
-    body: String,
+    pub body: String,
 }
 
 impl Asked {
@@ -93,7 +93,7 @@ pub(super) fn problem(status: u16, code: &str, detail: &str) -> (u16, &'static s
     (status, "Content-Type: application/problem+json\r\n", body.to_string())
 }
 
-fn space(head: u64) -> Value {
+pub(super) fn space(head: u64) -> Value {
     json!({
         "space": "s", "epoch": "e1", "head": head, "horizon": 0, "cursor": format!("e1.{head}"),
         "records": head, "tombstones": 0, "checksum": "0000000000000000", "retention": "30d",
@@ -246,47 +246,4 @@ fn a_busy_server_is_asked_again() {
         let _ = script.asked();
     }
     script.over();
-}
-
-#[test]
-fn spaces_retention_and_compaction_speak_the_protocol() {
-    let policy = json!({ "retention": "7d", "hold_for_clients": true, "max_retention": "90d" });
-    let purged = json!({ "purged": 3, "bytes": 12, "horizon_before": 1, "horizon": 8, "clients_behind": 0 });
-    for (answers, command, requests) in [
-        (
-            vec![ok(json!({ "spaces": [space(1)], "after": "s" })), ok(json!({ "spaces": [], "after": null }))],
-            "spaces list",
-            vec!["GET /v1/spaces ", "GET /v1/spaces?after=s "],
-        ),
-        (
-            vec![ok(space(1)), (204, "", String::new())],
-            "spaces delete s --yes",
-            vec!["GET /v1/spaces/s ", "DELETE /v1/spaces/s "],
-        ),
-        (
-            vec![problem(404, "not_found", "x"), ok(space(0))],
-            "spaces create s --retention 7d",
-            vec!["GET /v1/spaces/s ", "PUT /v1/spaces/s {\"retention\":\"7d\"}"],
-        ),
-        (
-            vec![ok(&policy)],
-            "retention set --space s --retention 7d",
-            vec!["PUT /v1/spaces/s/retention {\"retention\":\"7d\"}"],
-        ),
-        (vec![ok(&policy)], "retention show --space s", vec!["GET /v1/spaces/s/retention "]),
-        (
-            vec![ok(&purged)],
-            "compact --space s --older-than 7d --dry-run",
-            vec!["POST /v1/spaces/s/compact {\"older_than\":\"7d\",\"dry_run\":true}"],
-        ),
-        (vec![ok(&purged)], "compact --space s", vec!["POST /v1/spaces/s/compact {\"dry_run\":false}"]),
-    ] {
-        let script = Script::new(answers);
-        Desk::new().ok(&format!("{command} --url {}", script.url));
-        for want in requests {
-            let asked = script.asked();
-            assert_eq!(format!("{} {}", asked.line.trim_end_matches(" HTTP/1.1"), asked.body), want);
-        }
-        script.over();
-    }
 }

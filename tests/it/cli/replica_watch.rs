@@ -1,63 +1,15 @@
 //! `sync --watch`: a replica kept up to date in one process while others write to the same file and to the server.
 
-use std::io::{BufRead, BufReader};
-use std::process::Child;
-use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::Desk;
+use super::watcher::Watcher;
 
-/// `sync copy --watch`, killed when it goes out of scope.
-struct Watcher {
-    child: Child,
-    lines: Receiver<String>,
-}
-
-impl Watcher {
-    fn start(desk: &Desk, arguments: &str) -> Self {
-        let mut child = desk.command(&format!("sync copy --watch {arguments}")).spawn().unwrap();
-        let out = BufReader::new(child.stdout.take().unwrap());
-        let (told, lines) = channel();
-        std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| told.send(line)));
-        Self { child, lines }
-    }
-
-    fn line(&self) -> String {
-        self.lines.recv_timeout(Duration::from_secs(30)).expect("one more line")
-    }
-
-    /// The next event that is of this kind.
-    fn event(&self, kind: &str) -> Value {
-        loop {
-            let event: Value = serde_json::from_str(&self.line()).unwrap();
-            if event["event"] == kind {
-                return event;
-            }
-        }
-    }
-
-    /// Ends it as an operator does; the exit code.
-    fn stop(mut self, signal: Signal) -> Option<i32> {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while Instant::now() < deadline {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        panic!("it does not end");
-    }
-}
-
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn watch(desk: &Desk, arguments: &str) -> Watcher {
+    Watcher::start(desk, &format!("sync copy --watch {arguments}"))
 }
 
 #[test]
@@ -65,7 +17,7 @@ fn edits_of_other_processes_and_news_from_the_server_are_synced_and_the_server_i
     let mut desk = Desk::served();
     desk.import("d.csv", "id\na\n", "");
     desk.clone_space("copy");
-    let watcher = Watcher::start(&desk, "--json --tries 1");
+    let watcher = watch(&desk, "--json --tries 1");
     let first = watcher.event("synced");
     assert_eq!((&first["records"], &first["pulled"], &first["repairs"]), (&1.into(), &0.into(), &Value::Array(vec![])));
     assert!(first["at"].is_string() && first["cursor"].is_string());
@@ -92,7 +44,7 @@ fn a_line_is_printed_for_each_sync_that_did_something() {
     let desk = Desk::served();
     desk.import("d.csv", "id\na\n", "");
     desk.clone_space("copy");
-    let watcher = Watcher::start(&desk, "");
+    let watcher = watch(&desk, "");
     assert!(watcher.line().ends_with("Z up to date"));
     desk.ok("put copy c mine {}");
     assert!(watcher.line().ends_with("Z pushed 1"));
@@ -110,7 +62,7 @@ fn a_server_that_is_away_does_not_keep_it_from_ending() {
     desk.import("d.csv", "id\na\n", "");
     desk.clone_space("copy");
     desk.stop_server();
-    let watcher = Watcher::start(&desk, "--json --tries 9");
+    let watcher = watch(&desk, "--json --tries 9");
     std::thread::sleep(Duration::from_millis(300));
     let begun = Instant::now();
     assert_eq!(watcher.stop(Signal::TERM), Some(0));

@@ -4,11 +4,21 @@ use serde_json::Value;
 
 use super::{Desk, gzip};
 
-/// What differs from run to run is put out of sight: times, and the random epochs.
+/// What differs from run to run is put out of sight: times, the random epochs, and the pulls that a server counts, such as
+/// those of an export.
 fn settled(mut value: Value) -> Value {
     match &mut value {
         Value::Object(members) => {
-            for name in ["seconds", "created_at", "modified_at", "epoch"] {
+            for name in [
+                "seconds",
+                "created_at",
+                "modified_at",
+                "epoch",
+                "oldest_tombstone",
+                "at",
+                "database_bytes",
+                "anonymous",
+            ] {
                 members.remove(name);
             }
             if let Some(Value::String(cursor)) = members.get_mut("cursor") {
@@ -52,7 +62,16 @@ fn day(desk: &Desk) -> Vec<(String, i32, Value, String)> {
         export --space s --since now
         export --space s --since 99999999
         retention show --all
+        retention plan s --windows 0s,1d,forever
+        retention plan nope
         retention set --space s --retention forever
+        retention show s
+        retention set s --max-tombstones 1000000
+        clients list s
+        clients forget s nobody
+        stats --all
+        stats nope
+        compact s --watch --until-done
         compact --space s
         compact --space s --older-than 0s --dry-run
         compact --space s --older-than 0s
@@ -96,7 +115,7 @@ fn a_server_makes_no_difference() {
     assert_eq!(direct.read("all.csv").lines().count(), served.read("all.csv").lines().count());
     assert_eq!(direct.read("since.ndjson").lines().count(), served.read("since.ndjson").lines().count());
     let failed: Vec<_> = direct_day.iter().filter(|told| told.1 != 0).map(|told| told.0.as_str()).collect();
-    assert_eq!(failed.len(), 8, "{failed:?}");
+    assert_eq!(failed.len(), 11, "{failed:?}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! `strandline compact`: purge tombstones now, rather than when the server gets to it (PROTOCOL.md §7).
 
+mod watch;
+
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -9,7 +11,7 @@ use super::target::{MayCreate, SpaceChoice, Target, TargetArgs};
 use crate::compactor::{Compacted, Order};
 use crate::domain::{Retention, SpaceName};
 
-/// Purge old tombstones now
+/// Purge old tombstones now, or watch how they are purged
 ///
 /// A client whose cursor is behind a purged tombstone has to repair itself at its next pull. It is safe to interrupt:
 /// tombstones go in small transactions, and the next run goes on.
@@ -27,11 +29,27 @@ pub struct CompactArgs {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
+    watch: WatchArgs,
+    #[command(flatten)]
     target: TargetArgs,
+}
+
+/// Whether to watch, and until when.
+#[derive(Clone, Copy, Debug, Args)]
+struct WatchArgs {
+    /// Do not purge, but show once a second how the server's own compactor gets on, until interrupted
+    #[arg(long, conflicts_with_all = ["older_than", "force", "dry_run"])]
+    watch: bool,
+    /// With --watch, end when nothing is left that may be purged
+    #[arg(long, requires = "watch")]
+    until_done: bool,
 }
 
 /// Runs the command.
 pub async fn run(args: CompactArgs, json: bool) -> Result<(), CliError> {
+    if args.watch.watch {
+        return watch::run(args, json).await;
+    }
     let target = args.target.open(MayCreate::No).await?;
     let order = Order { older_than: args.older_than, force: args.force, dry_run: args.dry_run };
     let done = compact(&*target, &args.spaces, order).await;
