@@ -12,6 +12,7 @@ mod load;
 mod meters;
 mod mirror;
 mod node;
+mod registry;
 mod skipped;
 mod standby;
 mod start;
