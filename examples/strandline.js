@@ -460,7 +460,14 @@ var StrandlineClient = class {
   }
   /** The clients that named themselves (PROTOCOL.md §7). */
   async clients(options = {}) {
-    return (await this.#json("/clients", options)).clients;
+    const all = [];
+    for (let after; after !== null; ) {
+      const query = { after, limit: 1e4 };
+      const page = await this.#json("/clients", { ...options, query });
+      all.push(...page.clients);
+      after = page.after;
+    }
+    return all;
   }
   #json(path, call) {
     return this.#transport.json({ ...call, path: this.#path + path });

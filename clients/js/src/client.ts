@@ -239,7 +239,14 @@ export class StrandlineClient {
 
   /** The clients that named themselves (PROTOCOL.md §7). */
   async clients(options: CallOptions = {}): Promise<KnownClient[]> {
-    return (await this.#json<{ clients: KnownClient[] }>("/clients", options)).clients;
+    const all: KnownClient[] = [];
+    for (let after: string | null | undefined; after !== null; ) {
+      const query = { after, limit: 10_000 };
+      const page: { clients: KnownClient[]; after: string | null } = await this.#json("/clients", { ...options, query });
+      all.push(...page.clients);
+      after = page.after;
+    }
+    return all;
   }
 
   #json<T>(path: string, call: Omit<Call, "path">): Promise<T> {

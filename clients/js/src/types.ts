@@ -162,6 +162,8 @@ export interface RetentionRule {
   retention: string;
   hold_for_clients: boolean;
   max_retention: string;
+  /** Tombstones that are kept, at the most, whatever their age; `null` in a change takes the bound away. */
+  max_tombstones?: number | null;
 }
 
 /** Which tombstones to purge (PROTOCOL.md §7): by the space's retention where nothing is said, and honouring a hold. */
@@ -189,6 +191,8 @@ export interface RetentionPlan {
   clients_behind: number;
   clients: string[];
   resync_bytes: number;
+  /** What full downloads by these clients would cost. */
+  download_bytes: number;
 }
 
 /** What the server knows of a client that names itself (PROTOCOL.md §7). */
@@ -199,6 +203,8 @@ export interface KnownClient {
   behind: number;
   last_seen: string;
   agent: string | null;
+  /** What it asks for; absent for the whole space. */
+  collections?: string[];
 }
 
 /** Why a client must resync (PROTOCOL.md §3). */

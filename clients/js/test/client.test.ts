@@ -127,6 +127,23 @@ test("a manifest's revisions are fetched", async () => {
   assert.deepEqual(lines, ["a", "c"]);
 });
 
+test("a plan says which of the known clients a purge would leave behind", async () => {
+  const client = given();
+  await client.push({ changes: [todo("a", "milk")] });
+  const phone = new StrandlineClient({ url: server.url, space: `space-${spaces - 1}`, name: "phone" });
+  const page = (await phone.changes()) as Page;
+  await phone.changes({ since: page.cursor });
+  await client.push({ changes: [{ collection: "todos", id: "a", base_rev: "*", deleted: true }] });
+  const [known] = await client.clients();
+  assert.deepEqual([known?.client, known?.cursor, known?.behind], ["phone", page.cursor, 1]);
+  const [none, all] = await client.retentionPlan(["1d", "0s"]);
+  assert.deepEqual([none?.window, none?.tombstones, none?.clients], ["1d", 0, []]);
+  assert.deepEqual([all?.tombstones, all?.clients_behind, all?.clients], [1, 1, ["phone"]]);
+  assert.equal((await client.setRetention({ retention: "0s", hold_for_clients: true, max_tombstones: 5 })).max_tombstones, 5);
+  assert.equal((await client.compact()).purged, 0);
+  assert.equal((await client.compact({ force: true })).clients_behind, 1);
+});
+
 test("a space is configured, compacted and deleted", async () => {
   const client = given();
   assert.equal((await client.configure({ retention: "7d" })).retention, "7d");
