@@ -39,6 +39,8 @@ export class Fixture {
   horizon = 21_650;
   forgotten = new Set<string>();
   purged = Infinity;
+  /** Tombstones that the compactor is due to purge. */
+  purgeable = 0;
   /** What was asked for besides reading, in order. */
   readonly asked: string[] = [];
   /** Paths that fail, and how. */
@@ -136,7 +138,7 @@ export class Fixture {
       head,
       horizon,
       tombstones,
-      purgeable: 0,
+      purgeable: this.purgeable,
       oldest_tombstone: ago(27 * DAY),
       pinned_by: pins.map(({ client, rev, last_seen }) => ({ client, rev, last_seen })),
     };

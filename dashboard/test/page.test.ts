@@ -134,6 +134,21 @@ describe("the page", { skip: whyNot() }, () => {
     await tab.close();
   });
 
+  test("a purge that goes on is seen to, with what is left and how fast it goes", async () => {
+    const fixture = new Fixture();
+    fixture.purgeable = 9_000;
+    const { visit: tab, page } = await visit("/?space=harbour", fixture);
+    await page.getByText("9,000 are due to be purged at the compactor's next run.").waitFor();
+    Object.assign(fixture, { purgeable: 6_000, horizon: 24_400 });
+    await fixture.tell(page, "space", fixture.space());
+    await page.getByText(/Being purged now: 6,000 left, about [0-9,]+ a second, [0-9,]+ (second|minute)s? to go\./).waitFor();
+    await tab.state("purging");
+    Object.assign(fixture, { purgeable: 0, horizon: 31_000 });
+    await fixture.tell(page, "space", fixture.space());
+    await page.getByText("The purge is done.").waitFor();
+    await tab.close();
+  });
+
   test("who is where can be walked through by keyboard, and read as a table", async () => {
     const { visit: tab, page } = await visit("/?space=harbour");
     await slider(page).waitFor();

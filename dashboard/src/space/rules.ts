@@ -24,6 +24,8 @@ export class Rules {
   readonly #save = h("button", { type: "submit", disabled: true }, "Save these rules");
   readonly #said = h("p", { role: "status", class: "said" });
   #forget: (client: string) => void;
+  /** The last look at what is due to be purged, when it was, and how the purge goes on, as two looks tell it. */
+  #looked: { state: State; at: number; going: string } | undefined;
 
   /** `save` is given what was changed, and says what became of it. */
   constructor(save: (change: Partial<Policy>) => Promise<string>, forget: (client: string) => void) {
@@ -57,7 +59,10 @@ export class Rules {
   }
 
   update({ state, policy }: Picture): void {
-    if (state) refill(this.#holds, ...this.#told(state));
+    if (state) {
+      if (state !== this.#looked?.state) this.#look(state);
+      refill(this.#holds, ...this.#told(state));
+    }
     // What is being edited is the reader's.
     if (policy && this.#save.disabled) {
       this.#hold.checked = policy.hold_for_clients;
@@ -66,12 +71,25 @@ export class Rules {
     }
   }
 
+  #look(state: State): void {
+    const at = performance.now();
+    const before = this.#looked;
+    const gone = before ? before.state.purgeable - state.purgeable : 0;
+    let going = "";
+    if (before && gone > 0 && state.horizon > before.state.horizon) {
+      const rate = Math.max(1, Math.round((gone * 1000) / (at - before.at)));
+      const left = Math.ceil(state.purgeable / rate);
+      going = state.purgeable === 0 ? "The purge is done." : `Being purged now: ${number(state.purgeable)} left, about ${number(rate)} a second, ${left < 90 ? count(left, "second") : count(Math.round(left / 60), "minute")} to go.`;
+    }
+    this.#looked = { state, at, going };
+  }
+
   #told({ rule, detail, purgeable, oldest_tombstone: oldest, pinned_by: pins }: State): (HTMLElement | null)[] {
     const button = (client: string) => h("button", { type: "button", class: "small", "data-key": `forget ${client}`, "aria-label": `Forget ${client}`, click: () => this.#forget(client) }, "Forget");
     return [
       h("p", { class: "rule" }, h("strong", {}, RULES[rule] ?? rule), "."),
       h("p", {}, sentence(detail)),
-      oldest === null ? null : h("p", {}, "The oldest tombstone is from ", h("time", { datetime: oldest }, clock(oldest)), ` (${ago(oldest)}). ${purgeable === 0 ? "None is due to be purged." : `${count(purgeable, "is", "are")} due to be purged at the compactor's next run.`}`),
+      oldest === null ? null : h("p", {}, "The oldest tombstone is from ", h("time", { datetime: oldest }, clock(oldest)), ` (${ago(oldest)}). ${this.#looked?.going || (purgeable === 0 ? "None is due to be purged." : `${count(purgeable, "is", "are")} due to be purged at the compactor's next run.`)}`),
       pins.length === 0
         ? null
         : scrolling(
