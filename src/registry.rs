@@ -21,6 +21,8 @@ const EVERY: Duration = Duration::from_secs(2);
 const STALE: i64 = 60 * 1_000_000;
 /// A client that was not seen for this long, in microseconds, is not kept in memory.
 const KEPT: i64 = 300 * 1_000_000;
+/// Clients written in one transaction, so that no push waits long behind it: all of them are new after a restart.
+const BATCH: usize = 500;
 /// Parts of the memory, each with a lock of its own.
 const SHARDS: usize = 16;
 /// Clients of a part, at the most: whoever makes up names without end is counted as one who has none.
@@ -115,12 +117,20 @@ impl Registry {
     pub async fn write(&self, store: &dyn Store, exact: Option<&SpaceName>) -> Result<(), StoreError> {
         let _writing = self.writing.lock().await;
         let sightings = self.take(exact);
-        if sightings == Sightings::default() {
+        for part in sightings.clients.chunks(BATCH) {
+            let part = Sightings { clients: part.to_vec(), anonymous: Vec::new() };
+            if let Err(error) = store.note_clients(part).await {
+                self.give_back(&sightings);
+                return Err(error);
+            }
+        }
+        if sightings.anonymous.is_empty() {
             return Ok(());
         }
-        let written = store.note_clients(sightings.clone()).await;
+        let anonymous = Sightings { clients: Vec::new(), anonymous: sightings.anonymous };
+        let written = store.note_clients(anonymous.clone()).await;
         if written.is_err() {
-            self.give_back(&sightings);
+            self.give_back(&anonymous);
         }
         written
     }
