@@ -8,13 +8,13 @@
 use std::sync::Arc;
 
 use crate::domain::{ClientName, CollectionState, Rev, SpaceName, SpaceState};
-use crate::store::{Batch, CollectionDifference, CopyUnderWay, RowsRequest, Store, StoreError};
+use crate::store::{Batch, CollectionDifference, CopyUnderWay, RowsRequest, Sightings, Store, StoreError};
 
 /// Rows in a step, at the most: a server on the target waits for none of them long.
 const STEP_ROWS: usize = 2_000;
 /// Bytes in a step, about.
 const STEP_BYTES: usize = 4 << 20;
-/// Clients' numbers in a step.
+/// Clients in a step.
 const STEP_SEQS: usize = 2_000;
 /// How often the copier comes to the end of the rows and finds that more were written meanwhile, before it says so.
 const ROUNDS: usize = 100;
@@ -86,11 +86,23 @@ fn unequal(space: &SpaceName, differences: &[CollectionDifference]) -> String {
 }
 
 /// Copies a space, and tells `progress` after each step. A space that the target has already is left alone if it is
-/// equal.
+/// equal; only where clients were seen is brought up to date.
 ///
 /// # Errors
 /// [`CopyError`]; with [`StoreError::NoSpace`] from the source when that has no such space.
 pub async fn copy(
+    source: &dyn Store,
+    target: &dyn Store,
+    space: &SpaceName,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Copied, CopyError> {
+    let copied = copy_space(source, target, space, progress).await?;
+    // At the end, since there must be a space to have them, and in any case: a copy that was stopped here lacks some.
+    copy_clients(source, target, space).await?;
+    Ok(copied)
+}
+
+async fn copy_space(
     source: &dyn Store,
     target: &dyn Store,
     space: &SpaceName,
@@ -209,6 +221,19 @@ async fn copy_seqs(source: &dyn Store, target: &dyn Store, copy: &CopyUnderWay) 
         let Some(last) = seqs.last() else { return Ok(()) };
         after = Some(last.client.clone());
         target.copy_seqs(copy, seqs).await.map_err(|error| at_target(copy, error))?;
+    }
+}
+
+/// Copies where clients were last seen, so that what is held for them stays held. What the target knows from later stays.
+async fn copy_clients(source: &dyn Store, target: &dyn Store, space: &SpaceName) -> Result<(), CopyError> {
+    let mut after: Option<ClientName> = None;
+    loop {
+        let clients = source.clients(space.clone(), after, STEP_SEQS).await.map_err(CopyError::Source)?;
+        let Some(last) = clients.last() else { return Ok(()) };
+        after = Some(last.name.clone());
+        let clients = clients.into_iter().map(|client| (space.clone(), client)).collect();
+        let sightings = Sightings { clients, anonymous: Vec::new() };
+        target.note_clients(sightings).await.map_err(CopyError::Target)?;
     }
 }
 

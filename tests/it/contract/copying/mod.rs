@@ -8,9 +8,10 @@ mod verifying;
 use std::sync::Arc;
 
 use strandline::copier::{self, Copied, CopyError};
+use strandline::domain::client::{KnownClient, Place};
 use strandline::domain::push::{Base, Op, PushRequest};
-use strandline::domain::{ClientName, Rev};
-use strandline::store::{Batch, CopyUnderWay, PolicyChange, RowsRequest};
+use strandline::domain::{ClientName, Clock, Collections, Rev};
+use strandline::store::{Batch, CopyUnderWay, PolicyChange, RowsRequest, Sightings};
 
 use super::fixture::*;
 use crate::support::{Home, over_postgres};
@@ -61,6 +62,8 @@ pub async fn assert_equal(source: &Fixture, target: &Fixture) {
     assert_eq!(there.rows, here.rows);
     let seqs = async |store: &Fixture| store.store.seqs(space(), None, 10_000).await.unwrap();
     assert_eq!(seqs(source).await, seqs(target).await);
+    let seen = async |store: &Fixture| store.store.clients(space(), None, 10_000).await.unwrap();
+    assert_eq!(seen(source).await, seen(target).await);
     assert_eq!(source.everything(3).await, target.everything(3).await);
 }
 
@@ -103,11 +106,18 @@ async fn give_a_past(store: &Fixture) {
     store.store.push(numbered("tablet", 1, "t2", put_op("{}"))).await.unwrap();
     store.delete("notes", "a/b c").await;
     store.put("todos", "t1", r#"{"risen":true}"#).await;
+    let seen = |name: &str, rev: u64, collections: Option<&str>| {
+        let collections = collections.map(|names| Collections::parse(names).unwrap());
+        let place = Place { rev: Rev::new(rev).unwrap(), cursor: None, collections };
+        let name = ClientName::new(name).unwrap();
+        (space(), KnownClient { name, place, agent: Some("app/1.0".into()), seen_at: store.clock.now() })
+    };
+    let clients = vec![seen("phone", 9, None), seen("tablet", 4, Some("lists,notes"))];
+    store.store.note_clients(Sightings { clients, anonymous: Vec::new() }).await.unwrap();
 }
 
 /// Turns the target's clock to the source's time.
 pub fn at_once(source: &Fixture, target: &Fixture) {
-    use strandline::domain::Clock;
     target.clock.set(source.clock.now());
 }
 
