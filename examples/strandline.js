@@ -832,6 +832,9 @@ function done(request) {
 function epochOf(cursor) {
   return cursor.split(".", 1)[0];
 }
+function isUnderWay(cursor) {
+  return cursor.split(".").length > 2;
+}
 
 // src/offline/learn.ts
 async function learn(tx, changes) {
@@ -888,15 +891,18 @@ async function beginAnew(tx, page) {
 var MOST_CHANGES = 500;
 var MOST_BYTES = 4 * 1024 * 1024;
 async function form(tx, most) {
-  if (tx.copy.sending || tx.copy.remaining || !tx.copy.whole) return;
+  const { cursor } = tx.copy;
+  if (tx.copy.sending || tx.copy.remaining || !tx.copy.whole) return false;
   let bytes = 0;
   for (const { follows: _, ...edit2 } of await tx.all("edits", null, "order", most)) {
+    if (edit2.base === null && cursor && isUnderWay(cursor)) return !tx.copy.sending;
     bytes += JSON.stringify(edit2.data ?? null).length;
     if (bytes > MOST_BYTES && tx.copy.sending) break;
     tx.copy.sending ??= { seq: ++tx.copy.seq, cursor: tx.copy.cursor };
     tx.put("sending", edit2);
     tx.delete("edits", edit2);
   }
+  return false;
 }
 async function body(tx) {
   const { sending, collections } = tx.copy;
@@ -1144,8 +1150,9 @@ var Sync = class {
     if (copy.remaining) await this.#fetch(copy, copy.remaining);
     else if (copy.sending) await this.#push(copy);
     else if (!copy.whole) await this.#pull(copy);
-    else if (edits) await this.#store.write((tx) => form(tx, this.#most));
-    else if (!this.#pulled) await this.#pull(copy);
+    else if (edits) {
+      if (await this.#store.write((tx) => form(tx, this.#most))) await this.#pull(copy);
+    } else if (!this.#pulled) await this.#pull(copy);
     else return false;
     return true;
   }

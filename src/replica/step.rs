@@ -12,7 +12,7 @@ use super::schema::{edits, sending};
 use super::state::State;
 use super::transport::Request;
 use super::wire::{FetchBody, PushBody, PushChange};
-use crate::domain::{Collections, Runs};
+use crate::domain::{Collections, Cursor, Progress, Runs};
 
 /// Changes of a page.
 const PAGE: u64 = 5000;
@@ -67,15 +67,14 @@ pub(super) fn next(
         let request = post("/fetch", &body)?;
         return Ok(Some(Task { step: Step::Fetch { asked, rest }, request, answers: state.answers }));
     }
-    if state.sending_seq.is_none() && state.whole {
-        form(connection, &mut state, batch)?;
-    }
+    // An edit whose only base is the cursor waits for one that is whole (§4): of what came after this one, some is our own.
+    let waits = state.sending_seq.is_none() && state.whole && !form(connection, &mut state, batch)?;
     if let Some(seq) = state.sending_seq {
         let sent = sent(connection)?;
         let request = push(&state, seq, &sent, collections)?;
         return Ok(Some(Task { step: Step::Send { changes: sent.len() }, request, answers: state.answers }));
     }
-    if state.whole && pulled {
+    if state.whole && pulled && !waits {
         return Ok(None);
     }
     Ok(Some(Task { step: Step::Pull, request: pull(&state, collections), answers: state.answers }))
@@ -102,15 +101,22 @@ pub(super) fn sent(connection: &mut SqliteConnection) -> Result<Vec<Sent>, Repli
     Ok(sending::table.order(sending::position).select(Sent::as_select()).load(connection)?)
 }
 
-/// Takes edits in their order into a push, if there are any.
-fn form(connection: &mut SqliteConnection, state: &mut State, batch: usize) -> Result<(), ReplicaError> {
+/// Takes edits in their order into a push, if there are any. `false` if the first of them waits for a pull.
+fn form(connection: &mut SqliteConnection, state: &mut State, batch: usize) -> Result<bool, ReplicaError> {
     let limit = i64::try_from(batch.min(PUSH)).unwrap_or(1);
     let waiting = edits::table.order(edits::position).limit(limit).select(Edit::as_select());
+    let is_whole = |cursor: &String| cursor.parse().is_ok_and(|cursor: Cursor| cursor.progress == Progress::Whole);
+    let under_way = state.cursor.as_ref().is_some_and(|cursor| !is_whole(cursor));
+    let mut waits = false;
     let mut bytes = 0;
     let mut taken = Vec::new();
     // One by one: all that may be taken by their number could be half a gigabyte.
     for edit in waiting.load_iter::<Edit, DefaultLoadingMode>(connection)? {
         let edit = edit?;
+        waits = under_way && edit.base.is_none();
+        if waits {
+            break;
+        }
         bytes += edit.data.as_ref().map_or(0, String::len);
         if bytes > PUSH_BYTES && !taken.is_empty() {
             break;
@@ -118,7 +124,7 @@ fn form(connection: &mut SqliteConnection, state: &mut State, batch: usize) -> R
         taken.push(edit);
     }
     if taken.is_empty() {
-        return Ok(());
+        return Ok(!waits);
     }
     for Edit { position, collection, id, base, data, .. } in taken {
         Edit::remove(connection, &collection, &id)?;
@@ -128,7 +134,8 @@ fn form(connection: &mut SqliteConnection, state: &mut State, batch: usize) -> R
     state.seq += 1;
     state.sending_seq = Some(state.seq);
     state.sending_cursor.clone_from(&state.cursor);
-    state.save(connection)
+    state.save(connection)?;
+    Ok(true)
 }
 
 fn push(state: &State, seq: i64, sent: &[Sent], collections: Option<&Collections>) -> Result<Request, ReplicaError> {

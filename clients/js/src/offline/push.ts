@@ -1,6 +1,6 @@
 /** The local side of a push: forming it, and booking its answer (PROTOCOL-CLIENT.md §4). */
 
-import { epochOf } from "../cursor.js";
+import { epochOf, isUnderWay } from "../cursor.js";
 import type { Problem, PushAnswer, PushBody, PushChange, PushResult, ServerRecord } from "../types.js";
 import { comesToNothing, settle } from "./edits.js";
 import { equalContent } from "./json.js";
@@ -11,12 +11,17 @@ import { asChange, type SentRow, type Tx } from "./store.js";
 export const MOST_CHANGES = 500;
 const MOST_BYTES = 4 * 1024 * 1024;
 
-/** Takes the oldest edits, `most` of them, into `sending`. */
-export async function form(tx: Tx, most: number): Promise<void> {
+/**
+ * Takes the oldest edits, `most` of them, into `sending`. True if the first of them waits for a pull: its only base is the
+ * cursor, and some of what came after this one is our own.
+ */
+export async function form(tx: Tx, most: number): Promise<boolean> {
+  const { cursor } = tx.copy;
   // Another tab may have been faster.
-  if (tx.copy.sending || tx.copy.remaining || !tx.copy.whole) return;
+  if (tx.copy.sending || tx.copy.remaining || !tx.copy.whole) return false;
   let bytes = 0;
   for (const { follows: _, ...edit } of await tx.all("edits", null, "order", most)) {
+    if (edit.base === null && cursor && isUnderWay(cursor)) return !tx.copy.sending;
     bytes += JSON.stringify(edit.data ?? null).length;
     if (bytes > MOST_BYTES && tx.copy.sending) break;
     // Set by the first edit, so that a push is never empty.
@@ -24,6 +29,7 @@ export async function form(tx: Tx, most: number): Promise<void> {
     tx.put("sending", edit);
     tx.delete("edits", edit);
   }
+  return false;
 }
 
 /** The push on its way, always the same until it is answered. */

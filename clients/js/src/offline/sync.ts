@@ -86,8 +86,9 @@ export class Sync {
     if (copy.remaining) await this.#fetch(copy, copy.remaining);
     else if (copy.sending) await this.#push(copy);
     else if (!copy.whole) await this.#pull(copy);
-    else if (edits) await this.#store.write((tx) => form(tx, this.#most));
-    else if (!this.#pulled) await this.#pull(copy);
+    else if (edits) {
+      if (await this.#store.write((tx) => form(tx, this.#most))) await this.#pull(copy);
+    } else if (!this.#pulled) await this.#pull(copy);
     else return false;
     return true;
   }
