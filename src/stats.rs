@@ -64,8 +64,10 @@ pub async fn collect(store: &dyn Store, clock: &dyn Clock, space: &SpaceName) ->
     let state = store.space(space).await?;
     let at = now(clock, &state);
     let ages = AGES.map(|(count, unit)| Retention::For { count, unit });
-    let times = ages.iter().filter_map(|age| age.cut(at)).collect();
-    let counts = store.tombstone_ages(space.clone(), times).await?;
+    // What a purge by age alone would take is what is that old.
+    let older = ages.map(|age| PurgeRule { cut: age.cut(at), hold: None, keep: None });
+    let forecasts = store.forecast(space.clone(), older.into(), Costs::LeftOut).await?;
+    let ages = ages.into_iter().zip(forecasts.iter().map(|forecast| forecast.tombstones)).collect();
     let oldest = store.oldest_tombstone(space.clone()).await?;
     let samples = store.samples(space.clone()).await?;
     let mut lags = BTreeMap::new();
@@ -73,7 +75,7 @@ pub async fn collect(store: &dyn Store, clock: &dyn Clock, space: &SpaceName) ->
         *lags.entry(LagBucket::of(client.place.rev, state.head)).or_default() += 1;
     }
     let anonymous = store.anonymous_pulls(space.clone(), DAYS.cut(at).unwrap_or_default()).await?;
-    Ok(SpaceStats { state, at, oldest, ages: ages.into_iter().zip(counts).collect(), samples, lags, anonymous })
+    Ok(SpaceStats { state, at, oldest, ages, samples, lags, anonymous })
 }
 
 /// What purges by each of these windows would do now, under the space's policy.

@@ -57,9 +57,6 @@ pub trait RetentionStore {
     /// Gives some pages of free space back to the system, at most `max_pages`, where the store does that itself.
     async fn give_back(&self, max_pages: usize) -> Result<GivenBack, StoreError>;
 
-    /// Of each of these times, how many tombstones of a space are of that time or before.
-    async fn tombstone_ages(&self, space: SpaceName, times: Vec<Timestamp>) -> Result<Vec<u64>, StoreError>;
-
     /// When the oldest tombstone of a space was written; `None` where there is none.
     async fn oldest_tombstone(&self, space: SpaceName) -> Result<Option<Timestamp>, StoreError>;
 

@@ -83,32 +83,6 @@ async fn count(mut connection: &AsyncPgConnection, collection: i64, after: u64, 
     Ok(Doomed { tombstones: tombstones.unsigned_abs(), bytes: bytes.unsigned_abs(), newest: Rev::from_stored(newest) })
 }
 
-/// Of each of these times, how many tombstones are of that time or before.
-pub(super) async fn ages(
-    connection: &AsyncPgConnection,
-    name: &SpaceName,
-    times: &[Timestamp],
-    remembered: Option<&Arc<Known>>,
-) -> Result<Vec<u64>, Fault> {
-    let known = rows::existing_space(connection, name, remembered).await?;
-    let mut revs = Vec::with_capacity(times.len());
-    for time in times {
-        revs.push(upto(connection, &known.row, Some(*time)).await?.get());
-    }
-    let mut edges = revs.clone();
-    edges.sort_unstable();
-    edges.dedup();
-    let (mut after, mut sum, mut sums) = (0, 0, BTreeMap::new());
-    for edge in edges {
-        for (collection, _) in &known.row.collections {
-            sum += count(connection, *collection, after, edge).await?.tombstones;
-        }
-        sums.insert(edge, sum);
-        after = edge;
-    }
-    Ok(revs.iter().map(|rev| sums.get(rev).copied().unwrap_or_default()).collect())
-}
-
 /// When the oldest tombstone of a space was written.
 pub(super) async fn oldest(
     connection: &AsyncPgConnection,

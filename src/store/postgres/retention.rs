@@ -98,15 +98,6 @@ impl RetentionStore for PostgresStore {
         Ok(GivenBack::default())
     }
 
-    async fn tombstone_ages(&self, space: SpaceName, times: Vec<Timestamp>) -> Result<Vec<u64>, StoreError> {
-        let states = Arc::clone(&self.states);
-        self.read(move |connection| {
-            let (space, times, known) = (space.clone(), times.clone(), states.remembered(&space));
-            async move { purging::ages(connection, &space, &times, known.as_ref()).await }.boxed()
-        })
-        .await
-    }
-
     async fn oldest_tombstone(&self, space: SpaceName) -> Result<Option<Timestamp>, StoreError> {
         let states = Arc::clone(&self.states);
         self.read(move |connection| {

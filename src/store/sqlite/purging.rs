@@ -77,31 +77,6 @@ fn count(connection: &mut SqliteConnection, collection: i64, after: u64, upto: u
     Ok(count.unsigned_abs())
 }
 
-/// Of each of these times, how many tombstones are of that time or before.
-pub(super) fn ages(
-    connection: &mut SqliteConnection,
-    name: &SpaceName,
-    times: &[Timestamp],
-) -> Result<Vec<u64>, StoreError> {
-    let space = rows::existing_space(connection, name)?;
-    let mut revs = Vec::with_capacity(times.len());
-    for time in times {
-        revs.push(upto(connection, &space, Some(*time))?.get());
-    }
-    let mut edges = revs.clone();
-    edges.sort_unstable();
-    edges.dedup();
-    let (mut after, mut sum, mut sums) = (0, 0, BTreeMap::new());
-    for edge in edges {
-        for (collection, _) in &space.collections {
-            sum += count(connection, *collection, after, edge)?;
-        }
-        sums.insert(edge, sum);
-        after = edge;
-    }
-    Ok(revs.iter().map(|rev| sums.get(rev).copied().unwrap_or_default()).collect())
-}
-
 /// When the oldest tombstone of a space was written.
 pub(super) fn oldest(connection: &mut SqliteConnection, name: &SpaceName) -> Result<Option<Timestamp>, StoreError> {
     let space = rows::existing_space(connection, name)?;

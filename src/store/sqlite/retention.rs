@@ -74,10 +74,6 @@ impl RetentionStore for SqliteStore {
         self.writer.write(step).await
     }
 
-    async fn tombstone_ages(&self, space: SpaceName, times: Vec<Timestamp>) -> Result<Vec<u64>, StoreError> {
-        self.readers.read(move |connection| purging::ages(connection, &space, &times)).await
-    }
-
     async fn oldest_tombstone(&self, space: SpaceName) -> Result<Option<Timestamp>, StoreError> {
         self.readers.read(move |connection| purging::oldest(connection, &space)).await
     }

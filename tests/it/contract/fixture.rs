@@ -302,7 +302,6 @@ nowhere! { RetentionStore,
     purge_bounds(space: SpaceName, rule: PurgeRule) -> PurgeBounds;
     purge_step(space: SpaceName, bounds: &PurgeBounds, max_rows: usize) -> store::Purged;
     give_back(max_pages: usize) -> store::GivenBack;
-    tombstone_ages(space: SpaceName, times: Vec<Timestamp>) -> Vec<u64>;
     oldest_tombstone(space: SpaceName) -> Option<Timestamp>;
     take_samples(now: Timestamp, before: Timestamp) -> ();
     samples(space: SpaceName) -> Vec<store::Sample>;

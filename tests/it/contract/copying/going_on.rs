@@ -173,7 +173,6 @@ async fn nobody_sees_a_copy_that_is_not_finished() {
                 ("purge", store.purge_step(space(), &bounds, 9).await.err()),
                 ("bounds", store.purge_bounds(space(), older(NOON)).await.err()),
                 ("forecast", store.forecast(space(), vec![older(NOON)], Costs::Told).await.err()),
-                ("ages", store.tombstone_ages(space(), vec![NOON]).await.err()),
                 ("oldest", store.oldest_tombstone(space()).await.err()),
                 ("clients", store.clients(space(), None, 9).await.err()),
                 ("forget", store.forget_client(space(), phone.clone()).await.err()),
