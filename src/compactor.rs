@@ -111,8 +111,9 @@ async fn purge(
     let mut total: Option<Purged> = None;
     let mut due: Option<Due> = None;
     let mut pace = Pace::default();
+    let mut bounds = store.purge_bounds(space.clone(), rule).await?;
     loop {
-        let (bounds, found) = (store.purge_bounds(space.clone(), rule).await?, Instant::now());
+        let found = Instant::now();
         loop {
             let begun = Instant::now();
             let step = store.purge_step(space.clone(), &bounds, pace.rows()).await?;
@@ -140,6 +141,9 @@ async fn purge(
                 break;
             }
         }
+        // Never further than at first: whoever has fallen behind by this very purge holds nothing any more, and what was
+        // foretold is what goes.
+        bounds = store.purge_bounds(space.clone(), rule).await?.within(&bounds);
     }
 }
 

@@ -74,6 +74,18 @@ impl PurgeBounds {
         Self { epoch: state.epoch(), upto: upto.filter(|(_, rev)| *rev > Rev::ZERO).collect() }
     }
 
+    /// These bounds where they lie within `other`, and those of `other` where they do not. Of another history, nothing.
+    #[must_use]
+    pub fn within(mut self, other: &Self) -> Self {
+        if self.epoch != other.epoch {
+            self.upto.clear();
+        }
+        for (collection, upto) in &mut self.upto {
+            *upto = (*upto).min(other.of(collection));
+        }
+        self
+    }
+
     /// Up to where the tombstones of a collection may go.
     #[must_use]
     pub fn of(&self, collection: &CollectionName) -> Rev {
@@ -240,5 +252,24 @@ impl std::fmt::Display for Explanation {
                 max_tombstones.unwrap_or_default()
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_within_others_reach_no_further_than_either_and_not_into_another_history() {
+        let name = |name: &str| CollectionName::new(name).unwrap();
+        let rev = |rev| Rev::new(rev).unwrap();
+        let bounds = |epoch: &str, todos, lists| PurgeBounds {
+            epoch: epoch.parse().unwrap(),
+            upto: [(name("todos"), rev(todos)), (name("lists"), rev(lists))].into(),
+        };
+        assert_eq!(bounds("k3", 9, 2).within(&bounds("k3", 5, 7)), bounds("k3", 5, 2));
+        assert!(bounds("k4", 9, 2).within(&bounds("k3", 5, 7)).upto.is_empty());
+        let fewer = PurgeBounds { upto: [(name("todos"), rev(4))].into(), ..bounds("k3", 0, 0) };
+        assert_eq!(bounds("k3", 9, 2).within(&fewer).of(&name("lists")), Rev::ZERO);
     }
 }
