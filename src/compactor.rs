@@ -192,7 +192,7 @@ async fn round(
     }
     let mut after = None;
     loop {
-        let spaces = store.spaces(after.take(), SPACES_PAGE).await?;
+        let spaces = store.spaces("", after.take(), SPACES_PAGE).await?;
         for state in &spaces {
             let rule = PurgeRule::of(state.policy, None, false, clock.now().max(state.modified_at));
             let tombstones = state.tally(None).tombstones;

@@ -7,6 +7,8 @@ pub mod domain;
 pub mod replica;
 
 #[cfg(feature = "server")]
+pub mod access;
+#[cfg(feature = "server")]
 pub mod cli;
 #[cfg(feature = "server")]
 pub mod compactor;

@@ -59,7 +59,7 @@ async fn states(store: &dyn Store, spaces: &SpaceChoice) -> Result<Vec<Arc<Space
     }
     let mut all: Vec<Arc<SpaceState>> = Vec::new();
     loop {
-        let page = store.spaces(all.last().map(|state| state.name.clone()), PAGE).await?;
+        let page = store.spaces("", all.last().map(|state| state.name.clone()), PAGE).await?;
         let full = page.len() == PAGE;
         all.extend(page);
         if !full {

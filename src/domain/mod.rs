@@ -3,6 +3,7 @@
 //! Everything here can be read beside PROTOCOL.md, whose sections the comments cite. The store carries these rules
 //! out in a transaction, the HTTP layer renders their results, the replica follows them from the other end.
 
+pub mod access;
 pub mod change;
 pub mod checksum;
 pub mod client;
@@ -24,6 +25,7 @@ pub mod since;
 pub mod space;
 pub mod timestamp;
 
+pub use access::{Access, Grant, Grants, Reach};
 pub use change::{Change, State};
 pub use checksum::Checksum;
 pub use clock::{Clock, ManualClock, SystemClock};

@@ -98,7 +98,7 @@ pub async fn list(req: HttpRequest, _: Caller, _: TakesJson, api: web::Data<Api>
     let limit = query::limit(limit.as_deref())?;
     let after = after.map(|after| SpaceName::new(&after).map_err(|fault| Problem::name("after", fault))).transpose()?;
     // One more than asked for tells whether there are more.
-    let states = api.store.spaces(after, limit + 1).await?;
+    let states = api.store.spaces("", after, limit + 1).await?;
     let more = states.len() > limit;
     let spaces: Vec<Space> = states.iter().take(limit).map(|state| Space::from(&**state)).collect();
     let after = spaces.last().filter(|_| more).map(|last| last.space.clone());

@@ -13,6 +13,7 @@ mod rows;
 mod schema;
 pub mod sqlite;
 mod survey;
+mod tokens;
 mod url;
 mod writes;
 
@@ -37,6 +38,7 @@ pub use meters::{Distribution, ListenerMeters, Meters, PoolMeters, Spread, Write
 use retention::DAY;
 pub use retention::{Costs, GivenBack, Purged, RetentionStore, Sample, Sightings};
 pub use survey::{Room, Survey, SurveyedSpace, TableRows, Total};
+pub use tokens::TokenStore;
 pub use url::{DatabaseUrl, DatabaseUrlFault, PostgresUrl, redacted};
 
 /// What the server keeps. Every operation sees one snapshot, or is one durable transaction.
@@ -44,9 +46,14 @@ pub use url::{DatabaseUrl, DatabaseUrlFault, PostgresUrl, redacted};
 /// Every operation on a space that does not exist answers [`StoreError::NoSpace`], save where it says otherwise.
 /// A write that was begun is carried out even if its caller goes away.
 #[async_trait]
-pub trait Store: Copying + RetentionStore + Send + Sync + 'static {
-    /// The spaces in order of name, those after `after`, at most `limit`.
-    async fn spaces(&self, after: Option<SpaceName>, limit: usize) -> Result<Vec<Arc<SpaceState>>, StoreError>;
+pub trait Store: Copying + RetentionStore + TokenStore + Send + Sync + 'static {
+    /// The spaces whose names begin with `prefix`, in order of name, those after `after`, at most `limit`.
+    async fn spaces(
+        &self,
+        prefix: &str,
+        after: Option<SpaceName>,
+        limit: usize,
+    ) -> Result<Vec<Arc<SpaceState>>, StoreError>;
 
     /// A space without its records.
     async fn space(&self, name: &SpaceName) -> Result<Arc<SpaceState>, StoreError>;

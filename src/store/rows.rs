@@ -12,6 +12,28 @@ use crate::domain::{
     RetentionPolicy, Rev, SpaceName, SpaceState, State, Timestamp,
 };
 
+/// Names of spaces: from one on, after another one, and before a third.
+#[derive(Clone, Debug)]
+pub(super) struct NameRange {
+    pub from: String,
+    pub after: String,
+    pub to: String,
+}
+
+impl NameRange {
+    /// All names.
+    pub fn all() -> Self {
+        Self::new("", None)
+    }
+
+    /// The names that begin with `prefix` and come after `after`.
+    pub fn new(prefix: &str, after: Option<&SpaceName>) -> Self {
+        // Every byte of a name is below this one, so that no name with the prefix comes after it.
+        let to = format!("{prefix}\u{7f}");
+        Self { from: prefix.to_owned(), after: after.map_or(String::new(), ToString::to_string), to }
+    }
+}
+
 /// A space as its rows have it.
 #[derive(Clone, Debug)]
 pub(super) struct SpaceRow {

@@ -98,6 +98,20 @@ diesel::table! {
 }
 
 diesel::table! {
+    tokens (id) {
+        id -> Text,
+        hash -> Binary,
+        session -> Bool,
+        parent -> Nullable<Text>,
+        name -> Text,
+        grants -> Text,
+        created_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
     facts (name) {
         name -> Text,
         value -> Text,

@@ -53,6 +53,7 @@ fn each_room_knows_only_the_rooms_below_it() {
         "crate::config",
         "crate::registry",
         "crate::stats",
+        "crate::access",
     ];
     let above_store = [
         "crate::http",
@@ -63,8 +64,9 @@ fn each_room_knows_only_the_rooms_below_it() {
         "crate::replica",
         "crate::registry",
         "crate::stats",
+        "crate::access",
     ];
-    let rules: [(&str, &[&str], &[&str]); 11] = [
+    let rules: [(&str, &[&str], &[&str]); 12] = [
         ("domain", &[], &of_the_server),
         ("domain", &[], &["crate::replica"]),
         ("replica", &[], &of_the_server),
@@ -72,6 +74,7 @@ fn each_room_knows_only_the_rooms_below_it() {
         ("copier.rs", &[], &["crate::http", "crate::cli", "crate::server", "crate::config", "crate::compactor"]),
         ("compactor.rs", &[], &["crate::http", "crate::cli", "crate::server", "crate::config"]),
         ("registry.rs", &[], &["crate::http", "crate::cli", "crate::server", "crate::config", "crate::compactor"]),
+        ("access", &[], &["crate::http", "crate::cli", "crate::server", "crate::config", "crate::compactor"]),
         ("stats.rs", &[], &["crate::http", "crate::cli", "crate::server", "crate::config", "crate::compactor"]),
         ("feed.rs", &[], &["crate::store", "crate::http", "crate::cli", "crate::server", "crate::compactor"]),
         ("http", &[], &["crate::cli", "crate::server", "crate::replica"]),

@@ -187,7 +187,7 @@ impl Run {
         }
         let mut names: Vec<SpaceName> = Vec::new();
         loop {
-            let page: Vec<Arc<SpaceState>> = self.source.spaces(names.last().cloned(), PAGE).await?;
+            let page: Vec<Arc<SpaceState>> = self.source.spaces("", names.last().cloned(), PAGE).await?;
             names.extend(page.iter().map(|state| state.name.clone()));
             if page.len() < PAGE {
                 return Ok(names);

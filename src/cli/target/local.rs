@@ -70,7 +70,7 @@ impl Target for Local {
         let mut all: Vec<SpaceInfo> = Vec::new();
         let mut after = None;
         loop {
-            let page = self.store.spaces(after, PAGE).await?;
+            let page = self.store.spaces("", after, PAGE).await?;
             all.extend(page.iter().map(|state| SpaceInfo::from(&**state)));
             match page.last() {
                 Some(last) if page.len() == PAGE => after = Some(last.name.clone()),

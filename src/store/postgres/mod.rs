@@ -6,6 +6,7 @@
 //! - `queue`, `task`, `group`, `writer`: writes, grouped; `transaction`: a group in memory; `statements`: sets of rows.
 //! - `admin`: writes that are no client's edits; `retention` (with `clients` and `purging`): who was seen, and what may go; `copying`: a space as it lies, to another store or from one.
 //! - `reads`: what is read in a snapshot; `rows`: spaces read as a whole.
+//! - `tokens`: who may come in.
 //! - `survey`: a look at the whole database.
 //! - `states`: spaces in memory, which answer polls; `link`: what other nodes do; `leader`: which node compacts;
 //!   `standby`: rows read elsewhere.
@@ -36,6 +37,7 @@ mod states;
 mod survey;
 mod task;
 mod tls;
+mod tokens;
 mod transaction;
 mod writer;
 
@@ -56,6 +58,7 @@ use crate::domain::{
 };
 use crate::feed::Feed;
 use crate::store::meters::WriteCounts;
+use crate::store::rows::NameRange;
 use crate::store::{
     DatabaseUrl, ListRequest, Listing, Meters, PolicyChange, PostgresUrl, Store, StoreError, StoreOptions, Survey,
 };
@@ -275,10 +278,16 @@ fn first_look(states: Arc<States>, feed: Feed) -> FirstLook {
 
 #[async_trait]
 impl Store for PostgresStore {
-    async fn spaces(&self, after: Option<SpaceName>, limit: usize) -> Result<Vec<Arc<SpaceState>>, StoreError> {
+    async fn spaces(
+        &self,
+        prefix: &str,
+        after: Option<SpaceName>,
+        limit: usize,
+    ) -> Result<Vec<Arc<SpaceState>>, StoreError> {
+        let names = Arc::new(NameRange::new(prefix, after.as_ref()));
         let spaces = self.read(move |connection| {
-            let after = after.clone();
-            async move { rows::spaces(connection, after.as_ref(), limit).await }.boxed()
+            let names = Arc::clone(&names);
+            async move { rows::spaces(connection, &names, limit).await }.boxed()
         });
         Ok(spaces.await?.into_iter().map(|known| Arc::clone(&known.row.state)).collect())
     }
@@ -405,7 +414,8 @@ impl Store for PostgresStore {
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
-        self.read(|connection| async move { rows::spaces(connection, None, 1).await.map(|_| ()) }.boxed()).await
+        self.read(|connection| async move { rows::spaces(connection, &NameRange::all(), 1).await.map(|_| ()) }.boxed())
+            .await
     }
 
     fn meters(&self) -> Meters {

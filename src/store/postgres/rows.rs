@@ -12,7 +12,9 @@ use super::fault::Fault;
 use super::states::Known;
 use crate::domain::SpaceName;
 use crate::store::StoreError;
-use crate::store::rows::{CollectionColumns, EPOCH, EpochColumns, SPACE, SpaceColumns, SpaceRow, SpaceSelection};
+use crate::store::rows::{
+    CollectionColumns, EPOCH, EpochColumns, NameRange, SPACE, SpaceColumns, SpaceRow, SpaceSelection,
+};
 use crate::store::schema::{collections, epochs, spaces};
 
 /// A space's own row with its version.
@@ -56,11 +58,11 @@ pub(super) async fn existing_space(
 /// Reads the spaces after `after` in order of name.
 pub(super) async fn spaces(
     mut connection: &AsyncPgConnection,
-    after: Option<&SpaceName>,
+    names: &NameRange,
     limit: usize,
 ) -> Result<Vec<Arc<Known>>, Fault> {
     let rows = spaces::table
-        .filter(spaces::name.gt(after.map_or("", SpaceName::as_str)))
+        .filter(spaces::name.ge(&names.from).and(spaces::name.gt(&names.after)).and(spaces::name.lt(&names.to)))
         .order(spaces::name)
         .limit(i64::try_from(limit).unwrap_or(i64::MAX))
         .select(VERSIONED)

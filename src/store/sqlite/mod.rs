@@ -5,6 +5,7 @@
 //! - `states`: spaces in memory, right for as long as `wal_index` says that nothing was committed.
 //! - `retention` (with `clients` and `purging`): who was seen, and what may go; `vacuum`: free space given back.
 //! - `copying`: a space as it lies, to another store or from one.
+//! - `tokens`: who may come in.
 //! - `survey`: a look at the whole file.
 //! - `heads` and `restore`: noticing a file that was put back from a backup; `backup`: making one.
 //! - `inspect`: whether all of it is as it must be.
@@ -24,6 +25,7 @@ mod retention;
 mod rows;
 mod states;
 mod survey;
+mod tokens;
 mod transaction;
 mod vacuum;
 mod wal_index;
@@ -41,6 +43,7 @@ use crate::domain::push::{PushRequest, Pushed};
 use crate::domain::record::{RecordWrite, Written};
 use crate::domain::repair::{FetchRequest, Fetched, Manifest, ManifestRequest};
 use crate::domain::{Change, Clock, CollectionName, Collections, RecordId, RetentionPolicy, SpaceName, SpaceState};
+use crate::store::rows::NameRange;
 use crate::store::writes as shared;
 use crate::store::{ListRequest, Listing, Meters, PolicyChange, Store, StoreError, StoreOptions, Survey};
 
@@ -106,8 +109,14 @@ impl SqliteStore {
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn spaces(&self, after: Option<SpaceName>, limit: usize) -> Result<Vec<Arc<SpaceState>>, StoreError> {
-        let read = move |connection: &mut _| rows::spaces(connection, after.as_ref(), limit);
+    async fn spaces(
+        &self,
+        prefix: &str,
+        after: Option<SpaceName>,
+        limit: usize,
+    ) -> Result<Vec<Arc<SpaceState>>, StoreError> {
+        let names = NameRange::new(prefix, after.as_ref());
+        let read = move |connection: &mut _| rows::spaces(connection, &names, limit);
         Ok(self.readers.read(read).await?.into_iter().map(|row| row.state).collect())
     }
 
@@ -183,7 +192,7 @@ impl Store for SqliteStore {
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
-        self.readers.read(|connection| rows::spaces(connection, None, 1).map(|_| ())).await
+        self.readers.read(|connection| rows::spaces(connection, &NameRange::all(), 1).map(|_| ())).await
     }
 
     fn meters(&self) -> Meters {

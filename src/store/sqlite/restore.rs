@@ -12,6 +12,7 @@ use super::rows;
 use super::transaction::insert_epoch;
 use crate::domain::{Epoch, Rev};
 use crate::store::StoreError;
+use crate::store::rows::NameRange;
 use crate::store::rows::SpaceRow;
 use crate::store::schema::{epochs, facts, spaces};
 use crate::store::writes::new_epoch;
@@ -34,7 +35,7 @@ pub(super) fn check(connection: &mut SqliteConnection, database: &Path) -> Resul
 
 fn check_spaces(connection: &mut SqliteConnection, heads: &Heads) -> Result<(), StoreError> {
     let copied = diesel::delete(facts::table.find(COPIED)).execute(connection).map_err(failure)? > 0;
-    for space in rows::spaces(connection, None, usize::MAX)? {
+    for space in rows::spaces(connection, &NameRange::all(), usize::MAX)? {
         let state = &space.state;
         let now = Seen::of(&state.lineage, state.head);
         let verdict = heads.spaces.get(state.name.as_str()).map_or(Verdict::InOrder, |seen| seen.judge(&now));

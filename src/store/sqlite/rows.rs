@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use super::connection::failure;
 use crate::domain::SpaceName;
 use crate::store::StoreError;
-use crate::store::rows::{CollectionColumns, EPOCH, EpochColumns, SPACE, SpaceColumns, SpaceRow};
+use crate::store::rows::{CollectionColumns, EPOCH, EpochColumns, NameRange, SPACE, SpaceColumns, SpaceRow};
 use crate::store::schema::{collections, epochs, spaces};
 
 /// Reads a space; `None` when there is none of that name.
@@ -22,11 +22,11 @@ pub(super) fn existing_space(connection: &mut SqliteConnection, name: &SpaceName
 /// Reads the spaces after `after` in order of name.
 pub(super) fn spaces(
     connection: &mut SqliteConnection,
-    after: Option<&SpaceName>,
+    names: &NameRange,
     limit: usize,
 ) -> Result<Vec<SpaceRow>, StoreError> {
     let rows = spaces::table
-        .filter(spaces::name.gt(after.map_or("", SpaceName::as_str)))
+        .filter(spaces::name.ge(&names.from).and(spaces::name.gt(&names.after)).and(spaces::name.lt(&names.to)))
         .order(spaces::name)
         .limit(i64::try_from(limit).unwrap_or(i64::MAX))
         .select(SPACE)

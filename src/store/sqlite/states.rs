@@ -11,6 +11,7 @@ use super::rows;
 use super::wal_index::{Header, WalIndex};
 use crate::domain::{SpaceName, SpaceState};
 use crate::store::StoreError;
+use crate::store::rows::NameRange;
 
 /// Spaces remembered; beyond it the memory starts anew.
 const REMEMBERED: usize = 50_000;
@@ -30,7 +31,7 @@ impl States {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let mut connection = open_reader(path)?;
         // The first read makes the WAL index, so that there is a file to watch.
-        snapshot(&mut connection, |connection| rows::spaces(connection, None, 1))?;
+        snapshot(&mut connection, |connection| rows::spaces(connection, &NameRange::all(), 1))?;
         let index = WalIndex::open(path);
         Ok(Self { connection: Mutex::new(Some(connection)), known: RwLock::default(), own: Mutex::default(), index })
     }

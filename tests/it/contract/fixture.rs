@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
+use strandline::domain::access::{Token, TokenHash, TokenId};
 use strandline::domain::client::{AnonymousPulls, KnownClient};
 use strandline::domain::forecast::Forecast;
 use strandline::domain::pull::{Page, PullRequest, Pulled, Resync};
@@ -15,7 +16,9 @@ use strandline::domain::{
     SpaceName, SpaceState, State, Timestamp,
 };
 use strandline::feed::Feed;
-use strandline::store::{self, Copying, Costs, DatabaseUrl, RetentionStore, Store, StoreError, StoreOptions};
+use strandline::store::{
+    self, Copying, Costs, DatabaseUrl, RetentionStore, Store, StoreError, StoreOptions, TokenStore,
+};
 
 use crate::support::{Backup, Home};
 
@@ -267,7 +270,7 @@ macro_rules! nowhere {
 }
 
 nowhere! { Store,
-    spaces(after: Option<SpaceName>, limit: usize) -> Vec<Arc<SpaceState>>;
+    spaces(prefix: &str, after: Option<SpaceName>, limit: usize) -> Vec<Arc<SpaceState>>;
     space(name: &SpaceName) -> Arc<SpaceState>;
     configure(name: SpaceName, policy: store::PolicyChange) -> (Arc<SpaceState>, bool);
     delete_space(name: SpaceName) -> ();
@@ -305,6 +308,16 @@ nowhere! { RetentionStore,
     oldest_tombstone(space: SpaceName) -> Option<Timestamp>;
     take_samples(now: Timestamp, before: Timestamp) -> ();
     samples(space: SpaceName) -> Vec<store::Sample>;
+}
+
+nowhere! { TokenStore,
+    add_token(token: Token) -> bool;
+    token(hash: TokenHash) -> Option<Token>;
+    tokens(after: Option<TokenId>, limit: usize) -> Vec<Token>;
+    revoke_token(id: TokenId, now: Timestamp) -> Option<Token>;
+    end_session(hash: TokenHash) -> ();
+    expire_sessions(before: Timestamp, max_rows: usize) -> usize;
+    has_tokens() -> bool;
 }
 
 nowhere! { Copying,

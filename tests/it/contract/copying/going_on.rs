@@ -149,7 +149,7 @@ async fn nobody_sees_a_copy_that_is_not_finished() {
                 target.reopen().await;
             }
             let store = &target.store;
-            assert_eq!(names(&store.spaces(None, 10).await.unwrap()), [""; 0]);
+            assert_eq!(names(&store.spaces("", None, 10).await.unwrap()), [""; 0]);
             let todos = CollectionName::new("todos").unwrap();
             let list =
                 ListRequest { space: space(), collection: todos.clone(), after: None, limit: 9, max_bytes: usize::MAX };
