@@ -1,5 +1,7 @@
 //! What `serve` is told, by arguments or environment, checked before anything starts.
 
+mod access;
+
 use std::time::Duration;
 
 use clap::Args;
@@ -7,6 +9,8 @@ use clap::Args;
 use crate::domain::Retention;
 use crate::http::Limits;
 use crate::store::{DatabaseUrl, RemoteOptions};
+
+pub use access::AccessArgs;
 
 /// The arguments of `serve`. Each can also be given in the environment.
 #[derive(Args, Clone, Debug)]
@@ -99,6 +103,10 @@ pub struct ServeArgs {
     /// Also serve an example page at /example/: a list in the browser that works offline.
     #[arg(long, env = "STRANDLINE_EXAMPLE", value_parser = clap::builder::BoolishValueParser::new())]
     pub example: bool,
+
+    /// Access by JWT.
+    #[command(flatten)]
+    pub access: AccessArgs,
 }
 
 impl ServeArgs {

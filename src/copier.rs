@@ -237,6 +237,29 @@ async fn copy_clients(source: &dyn Store, target: &dyn Store, space: &SpaceName)
     }
 }
 
+/// Copies the issued tokens, so that whoever could come in still can, and nobody else. Sessions of the page are not: they are
+/// begun anew.
+///
+/// # Errors
+/// [`CopyError::Source`], [`CopyError::Target`].
+pub async fn copy_tokens(source: &dyn Store, target: &dyn Store) -> Result<u64, CopyError> {
+    let (mut after, mut count) = (None, 0);
+    loop {
+        let tokens = source.tokens(after, STEP_SEQS).await.map_err(CopyError::Source)?;
+        let Some(last) = tokens.last() else { return Ok(count) };
+        after = Some(last.id.clone());
+        for token in tokens {
+            let (id, revoked_at) = (token.id.clone(), token.revoked_at);
+            let new = target.add_token(token).await.map_err(CopyError::Target)?;
+            // One that an earlier run copied may have been revoked since.
+            if let Some(at) = revoked_at.filter(|_| !new) {
+                target.revoke_token(id, at).await.map_err(CopyError::Target)?;
+            }
+            count += 1;
+        }
+    }
+}
+
 fn at_target(copy: &CopyUnderWay, error: StoreError) -> CopyError {
     match error {
         StoreError::NoSpace(_) => CopyError::Lost(copy.space.clone()),

@@ -15,6 +15,7 @@ use actix_web::middleware::Condition;
 use actix_web::{App, web};
 use tokio::net::TcpStream;
 
+use crate::access::{self, Keyring};
 use crate::compactor::{self, Progress};
 use crate::domain::retention::Unit;
 use crate::domain::{Clock, Retention};
@@ -75,6 +76,7 @@ impl Default for Config {
 pub async fn run(
     listeners: Vec<TcpListener>,
     config: Config,
+    keyring: Arc<Keyring>,
     store: Arc<dyn Store>,
     feed: Feed,
     clock: Arc<dyn Clock>,
@@ -87,6 +89,8 @@ pub async fn run(
         feed: feed.clone(),
         clock: Arc::clone(&clock),
         registry: Arc::clone(&registry),
+        keyring: Arc::clone(&keyring),
+        origins: config.cors_origins.clone(),
         limits: config.limits,
         example: config.example,
         metrics: Metrics::new(config.survey_age),
@@ -101,6 +105,7 @@ pub async fn run(
     let workers = [
         tokio::spawn(compacting),
         tokio::spawn(compactor::sample(Arc::clone(&store), clock, feed.clone(), sample_interval)),
+        tokio::spawn(access::run(keyring, feed.clone())),
         tokio::spawn(registry::run(registry, Arc::clone(&store), feed.clone())),
     ];
 

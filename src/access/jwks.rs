@@ -32,7 +32,7 @@ struct Set {
 }
 
 impl KeySet {
-    /// Reads a JWK set. A key that is not for RS256, ES256, EdDSA or, if `shared` says so, HS256, is passed over.
+    /// Reads a JWK set. A key that is not for RS256, ES256, `EdDSA` or, if `shared` says so, HS256, is passed over.
     ///
     /// # Errors
     /// A sentence, where the text is no set, or has no key that is of use.

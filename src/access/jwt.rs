@@ -1,5 +1,6 @@
 //! JSON Web Tokens (RFC 7519) of other issuers, and what they let their subject do (PROTOCOL.md §10).
 
+use std::fmt;
 use std::sync::Arc;
 
 use jsonwebtoken::errors::ErrorKind;
@@ -24,13 +25,29 @@ pub struct JwtOptions {
     /// Where public keys come from.
     pub keys: Option<KeySource>,
     /// A secret that is shared with the issuer, for HS256.
-    pub secret: Option<Vec<u8>>,
+    pub secret: Option<Secret>,
     /// What `iss` must be.
     pub issuer: Option<String>,
     /// What `aud` must have one of.
     pub audience: Vec<String>,
     /// The space of each user.
     pub template: Option<SpaceTemplate>,
+}
+
+/// A secret that no log shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Vec<u8>);
+
+impl From<Vec<u8>> for Secret {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
 }
 
 /// Verifies JWTs.
@@ -60,7 +77,7 @@ impl Jwts {
     /// A sentence for the person who started the server.
     pub async fn new(options: JwtOptions) -> Result<Option<Self>, String> {
         let JwtOptions { keys: source, secret, issuer, audience, template } = options;
-        let secret = secret.as_deref().map(KeySet::of_secret).transpose()?.map(Arc::new);
+        let secret = secret.map(|secret| KeySet::of_secret(&secret.0)).transpose()?.map(Arc::new);
         if source.is_none() && secret.is_none() {
             let without = issuer.is_some() || !audience.is_empty() || template.is_some();
             return if without {

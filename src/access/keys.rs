@@ -98,7 +98,7 @@ fn fetch(url: &str) -> Result<Vec<u8>, String> {
 pub(super) struct Keys {
     source: KeySource,
     /// `None` until they were read.
-    keys: RwLock<Option<Arc<KeySet>>>,
+    present: RwLock<Option<Arc<KeySet>>>,
     /// When an unknown key was looked for last. Held while one is: the others wait for what comes of it.
     looked: tokio::sync::Mutex<Option<Instant>>,
 }
@@ -106,7 +106,7 @@ pub(super) struct Keys {
 impl Keys {
     /// Keys from `source`, which are not read yet.
     pub fn new(source: KeySource) -> Self {
-        Self { source, keys: RwLock::default(), looked: tokio::sync::Mutex::default() }
+        Self { source, present: RwLock::default(), looked: tokio::sync::Mutex::default() }
     }
 
     /// Whether they lie on this machine.
@@ -123,13 +123,13 @@ impl Keys {
         let read =
             tokio::task::spawn_blocking(move || source.read()).await.unwrap_or_else(|error| Err(error.to_string()));
         let keys = read.map_err(|why| format!("keys cannot be read from {}: {why}", self.source))?;
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(keys));
+        *self.present.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(keys));
         Ok(())
     }
 
     /// The keys as they are; `None` until they were read.
     pub fn present(&self) -> Option<Arc<KeySet>> {
-        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.present.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The keys, read again for one that is not among them, if that was not done a moment ago.

@@ -22,7 +22,7 @@ use crate::store::{Store, StoreError};
 
 pub use issue::{NewToken, SESSION_START, issue};
 pub use jwks::KeySet;
-pub use jwt::{JwtOptions, Jwts};
+pub use jwt::{JwtOptions, Jwts, Secret};
 pub use keys::{KeySource, KeySourceFault};
 
 /// What is known of a credential is taken for true for this long, and looked up again then: a token that is revoked on another
@@ -200,6 +200,16 @@ impl Keyring {
         loop {
             sleep(RECHECK).await;
             if matches!(self.holder(credential, via).await, Err(AccessFault::Refused(_))) {
+                return;
+            }
+        }
+    }
+
+    /// Resolves when there is access control where there was none, at most [`RECHECK`] after that came to be.
+    pub async fn locked(&self) {
+        loop {
+            sleep(RECHECK).await;
+            if !self.is_open() {
                 return;
             }
         }

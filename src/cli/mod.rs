@@ -21,6 +21,7 @@ pub mod serve;
 mod spaces;
 mod stats;
 mod target;
+mod token;
 mod typed;
 
 use std::io::Write;
@@ -59,6 +60,8 @@ enum Command {
     Clients(clients::ClientsCommand),
     Stats(stats::StatsArgs),
     #[command(subcommand)]
+    Token(token::TokenCommand),
+    #[command(subcommand)]
     Epoch(epoch::EpochCommand),
     #[command(subcommand)]
     Spaces(spaces::SpacesCommand),
@@ -96,6 +99,7 @@ impl Cli {
             Command::Compact(args) => compact::run(args, json).await,
             Command::Retention(command) => retention::run(command, json).await,
             Command::Clients(command) => clients::run(command, json).await,
+            Command::Token(command) => token::run(command, json).await,
             Command::Stats(args) => stats::run(args, json).await,
             Command::Epoch(command) => epoch::run(command, json).await,
             Command::Spaces(command) => spaces::run(command, json).await,

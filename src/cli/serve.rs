@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::access::{Jwts, Keyring};
 use crate::config::ServeArgs;
 use crate::domain::SystemClock;
 use crate::feed::Feed;
@@ -30,8 +31,9 @@ pub enum ServeError {
     },
     /// The address is reachable from elsewhere, and nothing would protect the data.
     #[error(
-        "refusing to listen on {0}: this version has no access control, so it serves the machine it runs on only; \
-         listen on a loopback address such as 127.0.0.1:7878 and put a proxy that checks access in front of it"
+        "refusing to listen on {0}: there is no access control yet, so that only this machine is served; make a token first, \
+         such as `strandline token create --name admin --grant 'space=*:admin'` with the same --database, or say --jwks, or \
+         listen on a loopback address such as 127.0.0.1:7878"
     )]
     Exposed(SocketAddr),
     /// The address cannot be bound.
@@ -45,6 +47,9 @@ pub enum ServeError {
     /// The database cannot be opened; the store says it in a sentence of its own.
     #[error(transparent)]
     Database(#[from] StoreError),
+    /// The keys of JWTs are not as they must be.
+    #[error("{0}")]
+    Keys(String),
     /// The server broke off.
     #[error("the server failed: {0}")]
     Server(#[from] std::io::Error),
@@ -55,7 +60,15 @@ pub enum ServeError {
 /// # Errors
 /// [`ServeError`], in one sentence for the person who started it.
 pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
-    let listeners = args.listen.iter().map(|address| listener(address)).collect::<Result<Vec<_>, _>>()?;
+    let jwts = Jwts::new(args.access.jwt().map_err(ServeError::Keys)?).await.map_err(ServeError::Keys)?;
+    let addresses = args.listen.iter().map(|address| resolve(address)).collect::<Result<Vec<_>, _>>()?;
+    let exposed = addresses.iter().flat_map(|(_, resolved)| resolved).find(|resolved| !resolved.ip().is_loopback());
+    // Where only the database can tell whether there is access control, nothing is listened on before.
+    let mut listeners = match exposed {
+        Some(exposed) if jwts.is_none() && args.database.is_new() => return Err(ServeError::Exposed(*exposed)),
+        Some(_) if jwts.is_none() => None,
+        _ => Some(bind_all(&addresses)?),
+    };
     // From here on a signal ends the server in order, also one that comes while the database is opened, or waited for.
     let mut shutdown = std::pin::pin!(stop_signal()?);
     let (clock, feed) = (Arc::new(SystemClock), Feed::default());
@@ -71,6 +84,17 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         opened = store::open(&args.database, options) => opened?,
         // The thread that waits for the database cannot be told to stop, and must not go on in a runtime that is going.
         () = &mut shutdown => std::process::exit(0),
+    };
+    let keyring = Arc::new(Keyring::new(Arc::clone(&store), clock.clone(), jwts).await?);
+    if let Some(exposed) = exposed
+        && keyring.is_open()
+    {
+        store.close().await;
+        return Err(ServeError::Exposed(*exposed));
+    }
+    let listeners = match listeners.take() {
+        Some(listeners) => listeners,
+        None => bind_all(&addresses)?,
     };
     for listener in &listeners {
         announce(format_args!("listening on http://{}", listener.local_addr()?));
@@ -89,7 +113,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         example: args.example,
         ..Config::default()
     };
-    server::run(listeners, config, store, feed, clock, shutdown).await?;
+    server::run(listeners, config, keyring, store, feed, clock, shutdown).await?;
     Ok(())
 }
 
@@ -101,14 +125,21 @@ fn announce(line: std::fmt::Arguments<'_>) {
     let _ = std::io::stdout().flush();
 }
 
-fn listener(address: &str) -> Result<TcpListener, ServeError> {
-    let resolved = address.to_socket_addrs();
-    let resolved: Vec<SocketAddr> =
-        resolved.map_err(|source| ServeError::Address { address: address.into(), source })?.collect();
-    if let Some(exposed) = resolved.iter().find(|resolved| !resolved.ip().is_loopback()) {
-        return Err(ServeError::Exposed(*exposed));
+/// An address as it was given, and what it means here.
+type Address<'a> = (&'a str, Vec<SocketAddr>);
+
+fn resolve(address: &str) -> Result<Address<'_>, ServeError> {
+    match address.to_socket_addrs() {
+        Ok(resolved) => Ok((address, resolved.collect())),
+        Err(source) => Err(ServeError::Address { address: address.into(), source }),
     }
-    bind(&resolved).map_err(|source| ServeError::Bind { address: address.into(), source })
+}
+
+fn bind_all(addresses: &[Address<'_>]) -> Result<Vec<TcpListener>, ServeError> {
+    let bind = |(address, resolved): &Address<'_>| {
+        bind(resolved).map_err(|source| ServeError::Bind { address: (*address).into(), source })
+    };
+    addresses.iter().map(bind).collect()
 }
 
 /// Binds the first of these that can be. Unlike the standard library's, its queue holds the crowd of clients that

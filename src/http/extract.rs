@@ -10,8 +10,9 @@ use actix_web::{FromRequest, HttpRequest};
 use percent_encoding::percent_decode_str;
 
 use super::accept;
+use super::access::Permit;
 use super::problem::Problem;
-use crate::domain::{ClientName, CollectionName, RecordId, SpaceName};
+use crate::domain::{Access, ClientName, CollectionName, Collections, RecordId, SpaceName};
 
 /// The header by which a client names itself (§7).
 pub const CLIENT_HEADER: &str = "strandline-client";
@@ -49,12 +50,21 @@ pub struct InSpace {
     pub space: SpaceName,
     /// Who asks.
     pub caller: Caller,
+    /// What it may.
+    pub permit: Permit,
 }
 
 impl InSpace {
     fn of(req: &HttpRequest) -> Result<Self, Problem> {
-        let space = SpaceName::new(&segment(req, 3)).map_err(|fault| Problem::name("the space's name", fault))?;
-        Ok(Self { space, caller: Caller::of(req)? })
+        Ok(Self { space: space(req)?, caller: Caller::of(req)?, permit: Permit::left_in(req)? })
+    }
+
+    /// The collections that a request covers which reads `asked`, `None` for all; see [`Permit::choice`].
+    ///
+    /// # Errors
+    /// 403.
+    pub fn reading(&self, asked: Option<Collections>) -> Result<Option<Collections>, Problem> {
+        self.permit.choice(&self.space, Access::Read, asked)
     }
 }
 
@@ -67,7 +77,15 @@ impl FromRequest for InSpace {
     }
 }
 
-/// A request on a collection.
+/// The space that the path names.
+///
+/// # Errors
+/// A 400.
+pub fn space(req: &HttpRequest) -> Result<SpaceName, Problem> {
+    SpaceName::new(&segment(req, 3)).map_err(|fault| Problem::name("the space's name", fault))
+}
+
+/// A request on a collection, which its sender may read, or write if it is to be changed.
 #[derive(Clone, Debug)]
 pub struct InCollection {
     /// The space.
@@ -78,9 +96,11 @@ pub struct InCollection {
 
 impl InCollection {
     fn of(req: &HttpRequest) -> Result<Self, Problem> {
-        let InSpace { space, .. } = InSpace::of(req)?;
+        let InSpace { space, permit, .. } = InSpace::of(req)?;
         let collection = CollectionName::new(&segment(req, 5));
         let collection = collection.map_err(|fault| Problem::name("the collection's name", fault))?;
+        let access = if req.method().is_safe() { Access::Read } else { Access::Write };
+        permit.touch(&space, access, &collection)?;
         Ok(Self { space, collection })
     }
 }

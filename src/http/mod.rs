@@ -6,7 +6,9 @@
 //! the `edge`.
 
 mod accept;
+mod access;
 mod answer;
+mod audit;
 mod body;
 mod changes;
 mod clients;
@@ -32,10 +34,12 @@ mod sightings;
 mod spaces;
 mod stats;
 mod status;
+mod tokens;
 pub(crate) mod wire;
 
 use std::sync::Arc;
 
+use crate::access::Keyring;
 use crate::compactor::Progress;
 use crate::domain::Clock;
 use crate::feed::Feed;
@@ -60,6 +64,10 @@ pub struct Api {
     pub clock: Arc<dyn Clock>,
     /// Where clients are noted.
     pub registry: Arc<Registry>,
+    /// Who may come in.
+    pub keyring: Arc<Keyring>,
+    /// Origins of browser clients; `*` stands for every origin.
+    pub origins: Vec<String>,
     /// The limits of requests.
     pub limits: Limits,
     /// Whether there is the example page.

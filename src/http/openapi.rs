@@ -6,10 +6,13 @@ use actix_web::http::StatusCode;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use utoipa::OpenApi;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 
 use super::problem::Problem;
 use super::wire::schema;
-use super::{answer, changes, clients, dashboard, push, query, records, repair, retention, spaces, stats, status};
+use super::{
+    answer, changes, clients, dashboard, push, query, records, repair, retention, spaces, stats, status, tokens,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -27,8 +30,12 @@ use super::{answer, changes, clients, dashboard, push, query, records, repair, r
         spaces::read, spaces::configure, spaces::delete, spaces::list,
         retention::read, retention::configure, retention::compact, retention::plan, retention::state,
         clients::list, clients::forget, stats::read,
+        tokens::list, tokens::create, tokens::revoke,
         status::alive, status::ready, status::metrics, dashboard::page, serve,
     ),
+    modifiers(&Credentials),
+    // A server without any key asks for none.
+    security((), ("bearer" = [])),
     // Shared by many routes, where the macros do not look for it.
     components(schemas(schema::Problem)),
     tags(
@@ -38,10 +45,23 @@ use super::{answer, changes, clients, dashboard, push, query, records, repair, r
         (name = "records", description = "Records for plain REST"),
         (name = "spaces", description = "The units of ordering, replication and retention"),
         (name = "retention", description = "How long deletions are remembered"),
+        (name = "access", description = "Who may come in"),
         (name = "status", description = "How the server is"),
     ),
 )]
 struct Document;
+
+/// How a token is sent.
+struct Credentials;
+
+impl utoipa::Modify for Credentials {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let bearer = Http::builder().scheme(HttpAuthScheme::Bearer);
+        let bearer = bearer.description(Some("A token that the server issued, or a JWT of a configured issuer"));
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
+    }
+}
 
 /// The document.
 pub fn document() -> utoipa::openapi::OpenApi {
@@ -59,7 +79,8 @@ static TEXT: LazyLock<Bytes> = LazyLock::new(|| {
 /// # Errors
 /// A 400 for a query: there is nothing to choose.
 #[utoipa::path(get, path = "/openapi.json", operation_id = "openapi", tag = "status",
-    responses((status = 200, description = "OpenAPI 3.1", body = Object), schema::Refusals))]
+    security(()),
+    responses((status = 200, description = "OpenAPI 3.1", body = Object), schema::PublicRefusals))]
 pub async fn serve(req: HttpRequest) -> Result<HttpResponse, Problem> {
     query::none(req.query_string())?;
     Ok(answer::json(StatusCode::OK).body(TEXT.clone()))

@@ -25,6 +25,10 @@ pub enum Code {
     InvalidRequest,
     /// A cursor is expected, and this is none.
     InvalidCursor,
+    /// There is no credential, or it is worth nothing.
+    Unauthorized,
+    /// The credential does not reach that far.
+    Forbidden,
     /// There is nothing here.
     NotFound,
     /// The resource does not have this method.
@@ -55,6 +59,8 @@ impl Code {
         match self {
             Self::InvalidRequest => ("invalid_request", StatusCode::BAD_REQUEST, "The request is not valid"),
             Self::InvalidCursor => ("invalid_cursor", StatusCode::BAD_REQUEST, "The cursor is not valid"),
+            Self::Unauthorized => ("unauthorized", StatusCode::UNAUTHORIZED, "A token is needed"),
+            Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "Not allowed"),
             Self::NotFound => ("not_found", StatusCode::NOT_FOUND, "Not found"),
             Self::MethodNotAllowed => {
                 ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED, "The method is not allowed here")
@@ -91,7 +97,7 @@ pub struct Problem {
     detail: Cow<'static, str>,
     /// Further members as JSON text, each with a comma before it.
     members: Vec<u8>,
-    allow: Option<&'static str>,
+    allow: Option<HeaderValue>,
 }
 
 impl Problem {
@@ -104,6 +110,11 @@ impl Problem {
     #[must_use]
     pub fn with_status(self, status: StatusCode) -> Self {
         Self { status, ..self }
+    }
+
+    /// The sentence about this one occurrence.
+    pub fn detail(&self) -> &str {
+        &self.detail
     }
 
     /// 400: what is wrong, and where.
@@ -122,9 +133,9 @@ impl Problem {
     }
 
     /// 405: `allow` names the methods that there are.
-    pub fn method_not_allowed(allow: &'static str) -> Self {
+    pub fn method_not_allowed(allow: &str) -> Self {
         let mut problem = Self::new(Code::MethodNotAllowed, format!("allowed here: {allow}"));
-        problem.allow = Some(allow);
+        problem.allow = HeaderValue::from_str(allow).ok();
         problem
     }
 
@@ -212,8 +223,11 @@ impl ResponseError for Problem {
         let mut response = HttpResponse::build(self.status_code());
         response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON)));
         response.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
-        if let Some(allow) = self.allow {
-            response.insert_header((header::ALLOW, HeaderValue::from_static(allow)));
+        if let Some(allow) = &self.allow {
+            response.insert_header((header::ALLOW, allow.clone()));
+        }
+        if self.code == Code::Unauthorized {
+            response.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         }
         if self.code == Code::Unavailable {
             response.insert_header((header::RETRY_AFTER, HeaderValue::from_static("1")));

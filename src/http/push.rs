@@ -7,6 +7,7 @@ use super::extract::{InSpace, TakesJson};
 use super::problem::{Code, Problem};
 use super::wire::{push_answer, push_body, schema};
 use super::{Api, answer, body, query, sightings};
+use crate::domain::Access;
 use crate::domain::push::{PushAnswer, PushRequest, Pushed};
 
 /// Apply a client's edits; the server wins every conflict.
@@ -34,7 +35,9 @@ pub async fn push(
     let (limits, space, client) = (api.limits, at.space.clone(), at.caller.client.clone());
     let request =
         body::read_json(&req, payload, limits.push_bytes, move |text| push_body::parse(text, space, client, &limits));
-    let request = request.await?;
+    let mut request = request.await?;
+    at.permit.touch_all(&at.space, Access::Write, request.changes.iter().map(|change| &change.collection))?;
+    request.collections = at.reading(request.collections)?;
     let (subjects, collections, cursor) = (subjects(&request), request.collections.clone(), request.cursor);
     let pushed = api.store.push(request).await;
     if let (Some(cursor), Ok(pushed)) = (cursor, &pushed) {

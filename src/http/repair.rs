@@ -9,6 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
 
 use super::accept::{self, JSON, NDJSON};
+use super::access::Lease;
 use super::extract::{InSpace, TakesJson};
 use super::limits::{STREAM_BYTES, STREAM_ROWS};
 use super::metrics::Via;
@@ -42,7 +43,7 @@ pub async fn manifest(
     if from.zip(to).is_some_and(|(from, to)| from > to) {
         return Err(Problem::invalid("from must not be above to"));
     }
-    let collections = query::collections(collections.as_deref())?;
+    let collections = at.reading(query::collections(collections.as_deref())?)?;
     let manifest = api.store.manifest(ManifestRequest { space: at.space, collections, from, to }).await?;
     let body = wire::repair::manifest(&manifest);
     api.metrics.count_manifest(body.len());
@@ -72,8 +73,10 @@ pub async fn fetch(
 ) -> Result<HttpResponse, Problem> {
     query::none(req.query_string())?;
     let form = accept::choose(req.headers(), [JSON, NDJSON])?;
-    let parse = move |text: &str| wire::repair::parse_fetch(text, at.space);
-    let (request, has_limit) = body::read_json(&req, payload, api.limits.push_bytes, parse).await?;
+    let space = at.space.clone();
+    let parse = move |text: &str| wire::repair::parse_fetch(text, space);
+    let (mut request, has_limit) = body::read_json(&req, payload, api.limits.push_bytes, parse).await?;
+    request.collections = at.reading(request.collections)?;
     if form == JSON {
         let fetched = api.store.fetch(request).await?;
         let body = wire::repair::fetched(&fetched);
@@ -84,7 +87,7 @@ pub async fn fetch(
     if has_limit {
         return Err(Problem::invalid("limit is for pages: a stream of lines has no limit"));
     }
-    lines(&api, request).await
+    lines(&req, &api, request).await
 }
 
 fn varied(mut response: actix_web::HttpResponseBuilder) -> actix_web::HttpResponseBuilder {
@@ -104,13 +107,23 @@ struct Records {
     first: Option<Vec<u8>>,
     count: u64,
     done: bool,
+    lease: Lease,
 }
 
-async fn lines(api: &web::Data<Api>, request: FetchRequest) -> Result<HttpResponse, Problem> {
+async fn lines(req: &HttpRequest, api: &web::Data<Api>, request: FetchRequest) -> Result<HttpResponse, Problem> {
     let runs = request.runs.clone();
     let request = FetchRequest { runs: Runs::default(), limit: STREAM_ROWS, max_bytes: STREAM_BYTES, ..request };
-    let mut records =
-        Records { api: Arc::clone(api), request, runs, place: 0, end: 0, first: None, count: 0, done: false };
+    let mut records = Records {
+        api: Arc::clone(api),
+        request,
+        runs,
+        place: 0,
+        end: 0,
+        first: None,
+        count: 0,
+        done: false,
+        lease: Lease::of(req, api),
+    };
     records.advance();
     // The first step is taken here, so that an unknown space has its proper status.
     records.first = Some(records.read().await?);
@@ -124,6 +137,7 @@ async fn step(mut records: Records) -> Result<Option<(Bytes, Records)>, Problem>
     let lines = match records.first.take() {
         Some(first) => first,
         None if records.done => return Ok(None),
+        None if records.lease.has_ended() => return Err(Lease::refusal()),
         None => records.read().await?,
     };
     Ok(Some((Bytes::from(lines), records)))

@@ -1,126 +1,160 @@
-//! Which path and method leads to which handler.
+//! Which path and method leads to which handler, and what it takes to come in.
 
 use actix_cors::Cors;
-use actix_web::body::BoxBody;
-use actix_web::dev::{AppService, HttpServiceFactory, ResourceDef, ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::guard::{Guard, GuardContext};
+use actix_web::dev::{AppService, HttpServiceFactory, ResourceDef};
+use actix_web::guard::{Guard as ActixGuard, GuardContext};
 use actix_web::http::{Method, header};
-use actix_web::{Error, HttpRequest, Resource, web};
+use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder, web};
 
+use super::access::{Guard, Rule};
 use super::observe::Observe;
 use super::problem::{Code, Problem};
 use super::{
     Api, changes, clients, dashboard, example, extract, openapi, push, records, repair, retention, spaces, stats,
-    status,
+    status, tokens,
 };
 
 const CHANGES: &str = "/v1/spaces/{space}/changes";
 
 /// All routes, for a worker's application.
 pub fn routes(api: &web::Data<Api>, config: &mut web::ServiceConfig) {
-    let at = |path, allow| resource(path, allow, api);
-    config
-        .app_data(api.clone())
-        .service(Pulls { api: api.clone() })
-        .service(
-            at(CHANGES, "GET, HEAD").route(web::get().to(changes::changes)).route(web::head().to(changes::changes)),
-        )
-        .service(at("/v1/spaces/{space}/push", "POST").route(web::post().to(push::push)))
-        .service(
-            at("/v1/spaces/{space}/records/{collection}/{id}", "GET, HEAD, PUT, PATCH, DELETE")
-                .route(web::get().to(records::read))
-                .route(web::head().to(records::read))
-                .route(web::put().to(records::replace))
-                .route(web::patch().to(records::merge))
-                .route(web::delete().to(records::delete)),
-        )
-        .service(
-            at("/v1/spaces/{space}/records/{collection}", "GET, HEAD, POST")
-                .route(web::get().to(records::list))
-                .route(web::head().to(records::list))
-                .route(web::post().to(records::create)),
-        )
-        .service(
-            at("/v1/spaces/{space}/manifest", "GET, HEAD")
-                .route(web::get().to(repair::manifest))
-                .route(web::head().to(repair::manifest)),
-        )
-        .service(at("/v1/spaces/{space}/fetch", "POST").route(web::post().to(repair::fetch)))
-        .service(
-            at("/v1/spaces/{space}/retention", "GET, HEAD, PUT")
-                .route(web::get().to(retention::read))
-                .route(web::head().to(retention::read))
-                .route(web::put().to(retention::configure)),
-        )
-        .service(
-            at("/v1/spaces/{space}/retention/plan", "GET, HEAD")
-                .route(web::get().to(retention::plan))
-                .route(web::head().to(retention::plan)),
-        )
-        .service(
-            at("/v1/spaces/{space}/retention/state", "GET, HEAD")
-                .route(web::get().to(retention::state))
-                .route(web::head().to(retention::state)),
-        )
-        .service(
-            at("/v1/spaces/{space}/clients", "GET, HEAD")
-                .route(web::get().to(clients::list))
-                .route(web::head().to(clients::list)),
-        )
-        .service(at("/v1/spaces/{space}/clients/{client}", "DELETE").route(web::delete().to(clients::forget)))
-        .service(
-            at("/v1/spaces/{space}/stats", "GET, HEAD")
-                .route(web::get().to(stats::read))
-                .route(web::head().to(stats::read)),
-        )
-        .service(at("/v1/spaces/{space}/compact", "POST").route(web::post().to(retention::compact)))
-        .service(
-            at("/v1/spaces/{space}", "GET, HEAD, PUT, DELETE")
-                .route(web::get().to(spaces::read))
-                .route(web::head().to(spaces::read))
-                .route(web::put().to(spaces::configure))
-                .route(web::delete().to(spaces::delete)),
-        )
-        .service(at("/v1/spaces", "GET, HEAD").route(web::get().to(spaces::list)).route(web::head().to(spaces::list)))
-        .service(
-            at("/openapi.json", "GET, HEAD").route(web::get().to(openapi::serve)).route(web::head().to(openapi::serve)),
-        )
-        .service(at("/healthz", "GET, HEAD").route(web::get().to(status::alive)).route(web::head().to(status::alive)))
-        .service(at("/readyz", "GET, HEAD").route(web::get().to(status::ready)).route(web::head().to(status::ready)))
-        .service(
-            at("/metrics", "GET, HEAD").route(web::get().to(status::metrics)).route(web::head().to(status::metrics)),
-        )
-        // All other paths are one route to the metrics: there is no end to them.
-        .default_service(web::to(unknown).wrap(Observe::new("unknown", api)));
-    dashboard_routes(api, config);
+    config.app_data(api.clone()).service(Pulls { api: api.clone() });
+    let at = |path| Path::new(path, api);
+    at(CHANGES).get(Rule::READ, changes::changes).add(config);
+    at("/v1/spaces/{space}/push").post(Rule::WRITE, push::push).add(config);
+    at("/v1/spaces/{space}/records/{collection}/{id}")
+        .get(Rule::READ, records::read)
+        .put(Rule::WRITE, records::replace)
+        .patch(Rule::WRITE, records::merge)
+        .delete(Rule::WRITE, records::delete)
+        .add(config);
+    at("/v1/spaces/{space}/records/{collection}")
+        .get(Rule::READ, records::list)
+        .post(Rule::WRITE, records::create)
+        .add(config);
+    at("/v1/spaces/{space}/manifest").get(Rule::READ, repair::manifest).add(config);
+    at("/v1/spaces/{space}/fetch").post(Rule::READ, repair::fetch).add(config);
+    at("/v1/spaces/{space}/retention")
+        .get(Rule::READ, retention::read)
+        .put(Rule::ADMIN.audited("retention.configure"), retention::configure)
+        .add(config);
+    at("/v1/spaces/{space}/retention/plan").get(Rule::ADMIN, retention::plan).add(config);
+    at("/v1/spaces/{space}/retention/state").get(Rule::ADMIN, retention::state).add(config);
+    at("/v1/spaces/{space}/clients").get(Rule::ADMIN, clients::list).add(config);
+    at("/v1/spaces/{space}/clients/{client}").delete(Rule::ADMIN.audited("client.forget"), clients::forget).add(config);
+    at("/v1/spaces/{space}/stats").get(Rule::ADMIN, stats::read).add(config);
+    at("/v1/spaces/{space}/compact").post(Rule::ADMIN.audited("space.compact"), retention::compact).add(config);
+    at("/v1/spaces/{space}")
+        .get(Rule::READ, spaces::read)
+        .put(Rule::ADMIN.audited("space.configure"), spaces::configure)
+        .delete(Rule::ADMIN.audited("space.delete"), spaces::delete)
+        .add(config);
+    at("/v1/spaces").get(Rule::SIGNED_IN, spaces::list).add(config);
+    at("/v1/tokens")
+        .get(Rule::ANY_ADMIN, tokens::list)
+        .post(Rule::ANY_ADMIN.audited("token.create"), tokens::create)
+        .add(config);
+    at("/v1/tokens/{token}").delete(Rule::ANY_ADMIN.audited("token.revoke"), tokens::revoke).add(config);
+    at("/openapi.json").get(Rule::PUBLIC, openapi::serve).add(config);
+    at("/healthz").get(Rule::PUBLIC, status::alive).add(config);
+    at("/readyz").get(Rule::PUBLIC, status::ready).add(config);
+    at("/metrics").get(Rule::EVERYTHING, status::metrics).add(config);
+    at("/").get(Rule::PUBLIC, dashboard::page).add(config);
+    at("/dashboard/app.js").get(Rule::PUBLIC, dashboard::script).add(config);
+    at("/dashboard/app.css").get(Rule::PUBLIC, dashboard::style).add(config);
+    at("/dashboard/events").get(Rule::SIGNED_IN, dashboard::events).add(config);
     if api.example {
-        example_routes(api, config);
+        at(example::PATH).get(Rule::PUBLIC, example::page).add(config);
+        at("/example/strandline.js").get(Rule::PUBLIC, example::script).add(config);
+        at("/example").get(Rule::PUBLIC, example::redirect).add(config);
     }
+    // All other paths are one route to the metrics: there is no end to them.
+    let unknown = web::to(unknown).wrap(Guard::new("unknown", Vec::new(), api)).wrap(Observe::new("unknown", api));
+    config.default_service(unknown);
 }
 
-fn dashboard_routes(api: &web::Data<Api>, config: &mut web::ServiceConfig) {
-    let at = |path| resource(path, "GET, HEAD", api);
-    config
-        .service(at("/").route(web::get().to(dashboard::page)).route(web::head().to(dashboard::page)))
-        .service(
-            at("/dashboard/app.js").route(web::get().to(dashboard::script)).route(web::head().to(dashboard::script)),
-        )
-        .service(
-            at("/dashboard/app.css").route(web::get().to(dashboard::style)).route(web::head().to(dashboard::style)),
-        )
-        .service(
-            at("/dashboard/events").route(web::get().to(dashboard::events)).route(web::head().to(dashboard::events)),
-        );
+/// A path with its methods, each of which has a rule: there is no other way to make a route.
+struct Path<'a> {
+    pattern: &'static str,
+    api: &'a web::Data<Api>,
+    resource: Resource,
+    rules: Vec<(Method, Rule)>,
 }
 
-fn example_routes(api: &web::Data<Api>, config: &mut web::ServiceConfig) {
-    let at = |path| resource(path, "GET, HEAD", api);
-    config
-        .service(at(example::PATH).route(web::get().to(example::page)).route(web::head().to(example::page)))
-        .service(
-            at("/example/strandline.js").route(web::get().to(example::script)).route(web::head().to(example::script)),
-        )
-        .service(at("/example").route(web::get().to(example::redirect)).route(web::head().to(example::redirect)));
+impl<'a> Path<'a> {
+    fn new(pattern: &'static str, api: &'a web::Data<Api>) -> Self {
+        Self { pattern, api, resource: web::resource(pattern), rules: Vec::new() }
+    }
+
+    /// GET, and HEAD with it.
+    fn get<F, Args>(self, rule: Rule, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.on(Method::GET, rule, handler.clone()).on(Method::HEAD, rule, handler)
+    }
+
+    fn put<F, Args>(self, rule: Rule, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.on(Method::PUT, rule, handler)
+    }
+
+    fn post<F, Args>(self, rule: Rule, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.on(Method::POST, rule, handler)
+    }
+
+    fn patch<F, Args>(self, rule: Rule, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.on(Method::PATCH, rule, handler)
+    }
+
+    fn delete<F, Args>(self, rule: Rule, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.on(Method::DELETE, rule, handler)
+    }
+
+    fn on<F, Args>(mut self, method: Method, rule: Rule, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.resource = self.resource.route(web::method(method.clone()).to(handler));
+        self.rules.push((method, rule));
+        self
+    }
+
+    /// Adds the path; other methods are refused with the names of these.
+    fn add(self, config: &mut web::ServiceConfig) {
+        let names: Vec<&str> = self.rules.iter().map(|(method, _)| method.as_str()).collect();
+        let allow = names.join(", ");
+        let refuse = move || {
+            let problem = Problem::method_not_allowed(&allow);
+            async move { Err::<&str, _>(problem) }
+        };
+        let guard = Guard::new(self.pattern, self.rules, self.api);
+        let resource = self.resource.default_service(web::to(refuse));
+        config.service(resource.wrap(guard).wrap(Observe::new(self.pattern, self.api)));
+    }
 }
 
 /// Pulls, the commonest requests of all, found by looking at the path before any pattern is tried: a regular expression for
@@ -131,33 +165,23 @@ struct Pulls {
 
 impl HttpServiceFactory for Pulls {
     fn register(self, config: &mut AppService) {
-        let pulls = web::to(changes::changes).wrap(Observe::new(CHANGES, &self.api));
+        let rules = [Method::GET, Method::HEAD].map(|method| (method, Rule::READ)).into();
+        let pulls = web::to(changes::changes)
+            .wrap(Guard::new(CHANGES, rules, &self.api))
+            .wrap(Observe::new(CHANGES, &self.api));
         config.register_service(ResourceDef::prefix("/v1/spaces"), Some(vec![Box::new(IsPull)]), pulls, None);
     }
 }
 
 struct IsPull;
 
-impl Guard for IsPull {
+impl ActixGuard for IsPull {
     fn check(&self, context: &GuardContext<'_>) -> bool {
         let head = context.head();
         let path = head.uri.path().strip_prefix("/v1/spaces/").and_then(|rest| rest.strip_suffix("/changes"));
         path.is_some_and(|space| !space.is_empty() && !space.contains('/'))
             && matches!(head.method, Method::GET | Method::HEAD)
     }
-}
-
-/// A path with all its methods; `allow` names them for a 405.
-fn resource(
-    path: &'static str,
-    allow: &'static str,
-    api: &web::Data<Api>,
-) -> Resource<
-    impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>
-    + use<>,
-> {
-    let refuse = move || async move { Err::<&str, _>(Problem::method_not_allowed(allow)) };
-    web::resource(path).wrap(Observe::new(path, api)).default_service(web::to(refuse))
 }
 
 async fn unknown(req: HttpRequest) -> Result<&'static str, Problem> {

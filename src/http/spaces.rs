@@ -1,16 +1,19 @@
 //! Spaces: what revision a client should have, and how many there are (PROTOCOL.md §2).
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use super::access::Permit;
 use super::extract::{Caller, InSpace, TakesJson};
 use super::problem::Problem;
 use super::wire::schema;
 use super::wire::space::{Space, SpaceList, SpaceSettings, tag};
 use super::{Api, answer, body, conditions, query};
-use crate::domain::{SpaceName, SpaceState};
-use crate::store::PolicyChange;
+use crate::domain::{Access, Collections, SpaceName, SpaceState};
+use crate::store::{PolicyChange, StoreError};
 
 /// What revision should I have?
 #[utoipa::path(
@@ -25,22 +28,23 @@ use crate::store::PolicyChange;
 )]
 pub async fn read(req: HttpRequest, at: InSpace, _: TakesJson, api: web::Data<Api>) -> Result<HttpResponse, Problem> {
     query::none(req.query_string())?;
+    let choice = at.reading(None)?;
     let state = api.store.space(&at.space).await?;
-    let tag = tag(&state);
+    let tag = tag(&state, choice.as_ref());
     if conditions::none_match(req.headers(), &tag) {
         let mut response = answer::revalidated(StatusCode::NOT_MODIFIED);
         return Ok(response.insert_header((header::ETAG, answer::etag(tag))).finish());
     }
-    Ok(space(StatusCode::OK, &state))
+    Ok(space(StatusCode::OK, &state, choice.as_ref()))
 }
 
-fn space(status: StatusCode, state: &SpaceState) -> HttpResponse {
+fn space(status: StatusCode, state: &SpaceState, choice: Option<&Collections>) -> HttpResponse {
     let mut response = answer::json(status);
-    response.insert_header((header::ETAG, answer::etag(tag(state))));
+    response.insert_header((header::ETAG, answer::etag(tag(state, choice))));
     if status == StatusCode::CREATED {
         response.insert_header((header::LOCATION, format!("/v1/spaces/{}", state.name)));
     }
-    answer::value(response, &Space::from(state))
+    answer::value(response, &Space::new(state, choice))
 }
 
 /// Create or configure a space.
@@ -66,7 +70,7 @@ pub async fn configure(
     let settings: SpaceSettings = body::read_json(&req, payload, api.limits.push_bytes, body::optional).await?;
     let change = PolicyChange { retention: settings.retention, ..PolicyChange::default() };
     let (state, created) = api.store.configure(at.space, change).await?;
-    Ok(space(if created { StatusCode::CREATED } else { StatusCode::OK }, &state))
+    Ok(space(if created { StatusCode::CREATED } else { StatusCode::OK }, &state, None))
 }
 
 /// Remove a space with all it holds.
@@ -93,14 +97,53 @@ pub async fn delete(req: HttpRequest, at: InSpace, api: web::Data<Api>) -> Resul
         schema::Refusals, schema::NoAcceptableForm,
     ),
 )]
-pub async fn list(req: HttpRequest, _: Caller, _: TakesJson, api: web::Data<Api>) -> Result<HttpResponse, Problem> {
+pub async fn list(
+    req: HttpRequest,
+    _: Caller,
+    permit: Permit,
+    _: TakesJson,
+    api: web::Data<Api>,
+) -> Result<HttpResponse, Problem> {
     let [limit, after] = query::read(req.query_string(), ["limit", "after"])?;
     let limit = query::limit(limit.as_deref())?;
     let after = after.map(|after| SpaceName::new(&after).map_err(|fault| Problem::name("after", fault))).transpose()?;
     // One more than asked for tells whether there are more.
-    let states = api.store.spaces("", after, limit + 1).await?;
+    let states = readable(&api, &permit, after, limit + 1).await?;
     let more = states.len() > limit;
-    let spaces: Vec<Space> = states.iter().take(limit).map(|state| Space::from(&**state)).collect();
-    let after = spaces.last().filter(|_| more).map(|last| last.space.clone());
+    let mut spaces = Vec::with_capacity(states.len().min(limit));
+    for state in states.iter().take(limit) {
+        spaces.push(Space::new(state, permit.choice(&state.name, Access::Read, None)?.as_ref()));
+    }
+    let after = spaces.last().filter(|_| more).map(|last: &Space| last.space.clone());
     Ok(answer::value(answer::json(StatusCode::OK), &SpaceList { spaces, after }))
+}
+
+/// The spaces that the caller may read, in order of name. Those that it may not are not even looked at.
+async fn readable(
+    api: &Api,
+    permit: &Permit,
+    after: Option<SpaceName>,
+    limit: usize,
+) -> Result<Vec<Arc<SpaceState>>, StoreError> {
+    let Some(holder) = permit.holder() else { return api.store.spaces("", after, limit).await };
+    let mut found = Vec::new();
+    // In order, and none within another: so the spaces of one come before all those of the next.
+    for pattern in holder.grants.patterns() {
+        let left = limit - found.len();
+        if left == 0 {
+            break;
+        }
+        if let Some(prefix) = pattern.prefix() {
+            found.extend(api.store.spaces(prefix, after.clone(), left).await?);
+        } else if let Ok(name) = SpaceName::new(pattern.as_str())
+            && after.as_ref().is_none_or(|after| *after < name)
+        {
+            match api.store.space(&name).await {
+                Ok(state) => found.push(state),
+                Err(StoreError::NoSpace(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(found)
 }

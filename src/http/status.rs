@@ -13,16 +13,16 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 const PLAIN: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The process lives.
-#[utoipa::path(get, path = "/healthz", operation_id = "healthz", tag = "status",
-    responses((status = 200, description = "It does", body = schema::Health), schema::Refusals))]
+#[utoipa::path(get, path = "/healthz", operation_id = "healthz", tag = "status", security(()),
+    responses((status = 200, description = "It does", body = schema::Health), schema::PublicRefusals))]
 pub async fn alive(req: HttpRequest) -> Result<HttpResponse, Problem> {
     query::none(req.query_string())?;
     Ok(answer::json(StatusCode::OK).body(r#"{"status":"ok"}"#))
 }
 
 /// The store answers.
-#[utoipa::path(get, path = "/readyz", operation_id = "readyz", tag = "status",
-    responses((status = 200, description = "It does", body = schema::Health), schema::Refusals))]
+#[utoipa::path(get, path = "/readyz", operation_id = "readyz", tag = "status", security(()),
+    responses((status = 200, description = "It does", body = schema::Health), schema::PublicRefusals))]
 pub async fn ready(req: HttpRequest, api: web::Data<Api>) -> Result<HttpResponse, Problem> {
     query::none(req.query_string())?;
     api.store.ready().await?;

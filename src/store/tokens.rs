@@ -15,6 +15,9 @@ pub trait TokenStore {
     /// The token that has this hash, whether or not it is still worth anything.
     async fn token(&self, hash: TokenHash) -> Result<Option<Token>, StoreError>;
 
+    /// The issued token that has this id.
+    async fn issued_token(&self, id: TokenId) -> Result<Option<Token>, StoreError>;
+
     /// The issued tokens in order of id, those after `after`, at most `limit`; also those that are worth nothing any more.
     async fn tokens(&self, after: Option<TokenId>, limit: usize) -> Result<Vec<Token>, StoreError>;
 

@@ -40,6 +40,14 @@ pub enum DatabaseUrlFault {
     SslMode,
 }
 
+impl DatabaseUrl {
+    /// Whether it is a file that opening it will make.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        matches!(self, Self::Sqlite(path) if !path.exists())
+    }
+}
+
 impl FromStr for DatabaseUrl {
     type Err = DatabaseUrlFault;
 

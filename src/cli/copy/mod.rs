@@ -25,7 +25,7 @@ const SWEEP_ROWS: usize = 1_000;
 ///
 /// Stop the server on the source first: what it writes to a space that is copied already is not in the copy, and is told
 /// of as a failure. Revisions, epochs, horizons, times and the numbers of clients' pushes are kept, so that clients go
-/// on with the target as if nothing had happened. A space appears there when it is whole, and after every collection was
+/// on with the target as if nothing had happened; where all spaces are copied, issued tokens are too. A space appears there when it is whole, and after every collection was
 /// counted anew and found equal in records, tombstones, bytes and checksum. It is safe to interrupt: run it again, and it
 /// goes on where it was.
 #[derive(Debug, Args)]
@@ -112,6 +112,11 @@ impl Run {
             }
             bar.finish_and_clear();
             report.add(name, outcome);
+        }
+        // With some of the spaces only, the target is another server, with its own people.
+        if self.args.space.is_empty() {
+            let copied = copier::copy_tokens(&*self.source, &*self.target).await;
+            report.tokens = copied.map_err(|error| CliError::Failed(error.to_string()))?;
         }
         self.check_sources(&mut report).await?;
         // What was given up on the way goes now, as no server may ever run on the target.

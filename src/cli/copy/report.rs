@@ -25,12 +25,14 @@ pub struct Report {
     from: String,
     to: String,
     spaces: Vec<(SpaceName, Outcome)>,
+    /// Tokens that were copied.
+    pub tokens: u64,
 }
 
 impl Report {
     /// Nothing yet. The passwords of the two are not kept.
     pub fn new(from: &DatabaseUrl, to: &DatabaseUrl) -> Self {
-        Self { from: from.to_string(), to: to.to_string(), spaces: Vec::new() }
+        Self { from: from.to_string(), to: to.to_string(), spaces: Vec::new(), tokens: 0 }
     }
 
     /// Adds a space.
@@ -103,6 +105,7 @@ impl Report {
             "to": self.to,
             "spaces": self.copied().map(copied).collect::<Vec<_>>(),
             "failed": self.failed().map(|(name, why)| json!({ "space": name.as_str(), "detail": why })).collect::<Vec<_>>(),
+            "tokens": self.tokens,
             "seconds": (took.as_secs_f64() * 1000.0).round() / 1000.0,
         })
     }

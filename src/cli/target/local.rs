@@ -7,16 +7,19 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{CliError, Pushed, Pushing, SpaceInfo, Target};
+use crate::access::{self, NewToken};
 use crate::compactor::{self, Compacted, Order};
+use crate::domain::access::TokenId;
 use crate::domain::pull::{Page, PullRequest, Pulled};
 use crate::domain::push::{self, Outcome, Proposal, PushRequest};
 use crate::domain::{
-    ClientName, CollectionName, Collections, Cursor, RecordId, Retention, RetentionPolicy, Since, SpaceName,
+    ClientName, Clock, CollectionName, Collections, Cursor, RecordId, Retention, RetentionPolicy, Since, SpaceName,
     SpaceState, SystemClock,
 };
 use crate::http::Limits;
 use crate::http::wire::retention::{Known, Plan, RetentionState};
 use crate::http::wire::stats::Stats;
+use crate::http::wire::tokens::{IssuedToken, ListedToken};
 use crate::stats;
 use crate::store::{self, DatabaseUrl, ListRequest, PolicyChange, Store, StoreError, StoreOptions};
 
@@ -126,6 +129,28 @@ impl Target for Local {
 
     async fn forget_client(&self, name: &SpaceName, client: &ClientName) -> Result<bool, CliError> {
         Ok(self.store.forget_client(name.clone(), client.clone()).await?)
+    }
+
+    async fn issue_token(&self, new: NewToken) -> Result<IssuedToken, CliError> {
+        let (token, secret) = access::issue(&*self.store, &SystemClock, new).await?;
+        Ok(IssuedToken { token: secret, listed: ListedToken::from(&token) })
+    }
+
+    async fn tokens(&self) -> Result<Vec<ListedToken>, CliError> {
+        let mut all = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.store.tokens(after, PAGE).await?;
+            all.extend(page.iter().map(ListedToken::from));
+            match page.last() {
+                Some(last) if page.len() == PAGE => after = Some(last.id.clone()),
+                _ => return Ok(all),
+            }
+        }
+    }
+
+    async fn revoke_token(&self, id: &TokenId) -> Result<bool, CliError> {
+        Ok(self.store.revoke_token(id.clone(), SystemClock.now()).await?.is_some())
     }
 
     fn database_bytes(&self) -> Option<u64> {

@@ -10,7 +10,9 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::CliError;
+use crate::access::NewToken;
 use crate::compactor::{Compacted, Order};
+use crate::domain::access::TokenId;
 use crate::domain::pull::Page;
 use crate::domain::push::Proposal;
 use crate::domain::{
@@ -18,6 +20,7 @@ use crate::domain::{
 };
 use crate::http::wire::retention::{Known, Plan, RetentionState};
 use crate::http::wire::stats::Stats;
+use crate::http::wire::tokens::{IssuedToken, ListedToken};
 use crate::store::PolicyChange;
 
 #[cfg(test)]
@@ -60,6 +63,15 @@ pub trait Target: Send + Sync {
 
     /// Forgets where a client was seen; whether it was known.
     async fn forget_client(&self, name: &SpaceName, client: &ClientName) -> Result<bool, CliError>;
+
+    /// Issues a token.
+    async fn issue_token(&self, new: NewToken) -> Result<IssuedToken, CliError>;
+
+    /// The tokens that were issued, in the order of their making.
+    async fn tokens(&self) -> Result<Vec<ListedToken>, CliError>;
+
+    /// Revokes a token; whether there is one of that id.
+    async fn revoke_token(&self, id: &TokenId) -> Result<bool, CliError>;
 
     /// Bytes of the database; `None` where that cannot be seen from here.
     fn database_bytes(&self) -> Option<u64>;

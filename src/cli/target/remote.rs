@@ -5,13 +5,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use form_urlencoded::Serializer;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::json;
 use tokio::sync::oneshot;
 use ureq::http::{Method, Request, Response};
 use ureq::{Agent, Body};
 
 use super::wire::{self, Problem, unexpected};
 use super::{CliError, Pushed, SpaceInfo, Target};
+use crate::access::NewToken;
 use crate::compactor::{Compacted, Order};
+use crate::domain::access::TokenId;
 use crate::domain::pull::{Page, Reason};
 use crate::domain::push::Proposal;
 use crate::domain::{
@@ -19,8 +22,11 @@ use crate::domain::{
 };
 use crate::http::wire::retention::{ClientList, Known, Plan, RetentionState};
 use crate::http::wire::stats::Stats;
+use crate::http::wire::tokens::{IssuedToken, ListedToken, TokenList};
 use crate::store::PolicyChange;
 
+/// Where tokens are.
+const TOKENS: &str = "/v1/tokens";
 /// Records in a page, at the most; the server also bounds its bytes.
 const PAGE: &str = "5000";
 /// The longest answer that is read: many times a page of the server's.
@@ -73,19 +79,36 @@ impl Remote {
         body: Option<String>,
     ) -> Result<String, CliError> {
         let place = space.map(|name| format!("/{name}")).unwrap_or_default();
-        let url = format!("{}/v1/spaces{place}{rest}", self.base);
+        self.success(method, space, &format!("/v1/spaces{place}{rest}"), body).await
+    }
+
+    /// The same at any path.
+    async fn success(
+        &self,
+        method: Method,
+        space: Option<&SpaceName>,
+        path: &str,
+        body: Option<String>,
+    ) -> Result<String, CliError> {
+        let answer = self.exchange(method, path, body).await?;
+        match answer.status {
+            200..=299 => Ok(answer.text),
+            status => Err(self.failure(status, &answer.text, space)),
+        }
+    }
+
+    /// Sends a request, again where the server turns it away for the moment.
+    async fn exchange(&self, method: Method, path: &str, body: Option<String>) -> Result<Answer, CliError> {
+        let url = format!("{}{path}", self.base);
         let mut attempt = 1;
         loop {
             let answer = self.once(method.clone(), url.clone(), body.clone()).await?;
-            match answer.status {
-                200..=299 => return Ok(answer.text),
-                429 | 503 if attempt < ATTEMPTS => {
-                    let wait = answer.retry_after.unwrap_or(Duration::from_millis(250) * 2u32.pow(attempt));
-                    tokio::time::sleep(wait.min(LONGEST_WAIT)).await;
-                    attempt += 1;
-                }
-                status => return Err(self.failure(status, &answer.text, space)),
+            if !matches!(answer.status, 429 | 503) || attempt == ATTEMPTS {
+                return Ok(answer);
             }
+            let wait = answer.retry_after.unwrap_or(Duration::from_millis(250) * 2u32.pow(attempt));
+            tokio::time::sleep(wait.min(LONGEST_WAIT)).await;
+            attempt += 1;
         }
     }
 
@@ -243,6 +266,35 @@ impl Target for Remote {
             Ok(_) => Ok(true),
             Err(CliError::NoSpace(_)) => Ok(false),
             Err(error) => Err(error),
+        }
+    }
+
+    async fn issue_token(&self, new: NewToken) -> Result<IssuedToken, CliError> {
+        let expires = new.lifetime.map_or("forever".into(), |lifetime| format!("{}s", lifetime.as_secs()));
+        let body = json!({ "name": new.name.as_str(), "grants": new.grants.all(), "expires": expires });
+        parse(&self.success(Method::POST, None, TOKENS, Some(body.to_string())).await?)
+    }
+
+    async fn tokens(&self) -> Result<Vec<ListedToken>, CliError> {
+        let mut all = Vec::new();
+        let mut after = None;
+        loop {
+            let path = format!("{TOKENS}{}", paged("", &[("after", after)]));
+            let page: TokenList = parse(&self.success(Method::GET, None, &path, None).await?)?;
+            all.extend(page.tokens);
+            match page.after {
+                Some(last) => after = Some(last),
+                None => return Ok(all),
+            }
+        }
+    }
+
+    async fn revoke_token(&self, id: &TokenId) -> Result<bool, CliError> {
+        let answer = self.exchange(Method::DELETE, &format!("{TOKENS}/{id}"), None).await?;
+        match answer.status {
+            200..=299 => Ok(true),
+            404 => Ok(false),
+            status => Err(self.failure(status, &answer.text, None)),
         }
     }
 

@@ -15,6 +15,7 @@ use futures_util::stream;
 use tokio::time::Instant;
 
 use super::super::accept::EVENTS;
+use super::super::access::Lease;
 use super::super::extract::Caller;
 use super::super::metrics::{PullKind, Via};
 use super::super::problem::Problem;
@@ -33,6 +34,7 @@ struct Subscriber {
     agent: Option<String>,
     request: PullRequest,
     subscription: Subscription,
+    lease: Lease,
     next: Next,
     /// When a comment is due.
     beat: Instant,
@@ -73,6 +75,7 @@ pub async fn answer(
         agent: sightings::agent(req).map(str::to_owned),
         request,
         subscription,
+        lease: Lease::of(req, api),
         next: Next::Answer(Box::new(first)),
         beat: Instant::now() + HEARTBEAT,
     };
@@ -89,6 +92,9 @@ fn stream_headers(mut response: HttpResponseBuilder) -> HttpResponseBuilder {
 
 async fn next_event(mut subscriber: Subscriber) -> Option<(Result<Bytes, Infallible>, Subscriber)> {
     loop {
+        if subscriber.lease.has_ended() {
+            return None;
+        }
         // The protocol promises a comment however much else is sent.
         if Instant::now() >= subscriber.beat && !matches!(subscriber.next, Next::End) {
             subscriber.beat = Instant::now() + HEARTBEAT;
@@ -109,6 +115,7 @@ async fn next_event(mut subscriber: Subscriber) -> Option<(Result<Bytes, Infalli
                         Woken::Changed => subscriber.next = Next::Read,
                     },
                     () = tokio::time::sleep_until(subscriber.beat) => subscriber.next = Next::Wait,
+                    () = subscriber.lease.ended() => return None,
                 }
                 continue;
             }

@@ -12,6 +12,7 @@ use futures_util::stream;
 use tokio::task::JoinHandle;
 
 use super::super::accept::NDJSON;
+use super::super::access::Lease;
 use super::super::extract::Caller;
 use super::super::metrics::{PullKind, Via};
 use super::super::problem::Problem;
@@ -33,6 +34,7 @@ struct Stream {
     request: PullRequest,
     /// The head when the stream began.
     upto: Rev,
+    lease: Lease,
     next: Next,
 }
 
@@ -76,12 +78,15 @@ pub async fn answer(
         return Ok(response.streaming(stream::empty::<Result<Bytes, Cut>>()));
     }
     let next = Next::Read(Box::new(Ok(Pulled::Page(page))));
-    let stream = Stream { api: Arc::clone(api), request, upto, next };
+    let stream = Stream { api: Arc::clone(api), request, upto, lease: Lease::of(req, api), next };
     Ok(response.streaming(stream::try_unfold(stream, step)))
 }
 
 /// The next lines, or `None` at the end.
 async fn step(mut stream: Stream) -> Result<Option<(Bytes, Stream)>, Cut> {
+    if stream.lease.has_ended() {
+        return Err(Cut("its token does not hold any more".into()));
+    }
     let pulled = match std::mem::replace(&mut stream.next, Next::End) {
         Next::End => return Ok(None),
         Next::Read(read) => *read,

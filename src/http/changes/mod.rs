@@ -59,10 +59,10 @@ pub async fn changes(req: HttpRequest, at: InSpace, api: web::Data<Api>) -> Resu
         None => since.as_deref().map_or(Ok(Since::Nothing), parse_since)?,
     };
     let mut request = PullRequest {
-        space: at.space,
+        space: at.space.clone(),
         since,
         limit: query::limit(limit.as_deref())?,
-        collections: query::collections(collections.as_deref())?,
+        collections: at.reading(query::collections(collections.as_deref())?)?,
         max_bytes: PAGE_BYTES,
         upto: None,
         held: None,

@@ -7,6 +7,7 @@ use actix_web::http::header;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use tokio::time::{Instant, timeout_at};
 
+use super::super::access::Lease;
 use super::super::extract::Caller;
 use super::super::metrics::{PullKind, Via};
 use super::super::observe::Held;
@@ -16,7 +17,6 @@ use super::{held, page_or_answer, page_tag, tagged};
 use crate::domain::pull::{Page, PullRequest, Pulled};
 use crate::domain::{Progress, Since};
 use crate::feed::Woken;
-use crate::store::StoreError;
 
 /// What a client asked of the page, beside the pull itself.
 pub struct Asked {
@@ -62,11 +62,11 @@ async fn hold(
     caller: &Caller,
     request: &PullRequest,
     wait: Duration,
-) -> Result<Pulled, StoreError> {
+) -> Result<Pulled, Problem> {
     let deadline = Instant::now() + wait;
     // Before the first look: a commit between the look and the subscription would wake nobody.
     let mut subscription = api.feed.subscribe(&request.space);
-    let mut waiting = true;
+    let (mut waiting, mut lease) = (true, Lease::of(req, api));
     loop {
         let pulled = api.store.pull(request.clone()).await?;
         let Pulled::Page(page) = &pulled else { return Ok(pulled) };
@@ -82,7 +82,10 @@ async fn hold(
             sightings::pulled(api, caller, sightings::agent(req), request, &pulled);
         }
         // After the time, or when the server shuts down, one last look makes the answer as fresh as any.
-        waiting = matches!(timeout_at(deadline, subscription.woken()).await, Ok(Woken::Changed));
+        waiting = tokio::select! {
+            woken = timeout_at(deadline, subscription.woken()) => matches!(woken, Ok(Woken::Changed)),
+            () = lease.ended() => return Err(Lease::refusal()),
+        };
     }
 }
 

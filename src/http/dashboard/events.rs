@@ -15,10 +15,11 @@ use futures_util::stream;
 use tokio::time::Instant;
 
 use super::super::accept::EVENTS;
+use super::super::access::{Lease, Permit};
 use super::super::problem::Problem;
 use super::super::wire::space::Space;
 use super::super::{Api, answer, query};
-use crate::domain::{RetentionPolicy, SpaceName, SpaceState};
+use crate::domain::{Access, Collections, RetentionPolicy, SpaceName, SpaceState};
 use crate::feed::{Subscription, Woken};
 use crate::store::StoreError;
 
@@ -30,8 +31,11 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 struct Watch {
     api: Arc<Api>,
     subscription: Subscription,
+    lease: Lease,
     /// The space that is looked at; `None` for all.
     space: Option<SpaceName>,
+    /// The collections that the page may see of it; `None` for all.
+    choice: Option<Collections>,
     /// What was told last of the space.
     told: Option<Told>,
     next: Next,
@@ -58,10 +62,14 @@ enum Next {
 }
 
 /// Events for the page, of one space or of all.
-pub async fn events(req: HttpRequest, api: web::Data<Api>) -> Result<HttpResponse, Problem> {
+pub async fn events(req: HttpRequest, permit: Permit, api: web::Data<Api>) -> Result<HttpResponse, Problem> {
     let [space] = query::read(req.query_string(), ["space"])?;
     let space = space.map(|name| SpaceName::new(&name)).transpose();
     let space = space.map_err(|fault| Problem::name("the space's name", fault))?;
+    let choice = match &space {
+        Some(space) => permit.choice(space, Access::Read, None)?,
+        None => None,
+    };
     // Before the first look: a commit between the look and the subscription would wake nobody.
     let subscription = match &space {
         Some(space) => {
@@ -80,13 +88,27 @@ pub async fn events(req: HttpRequest, api: web::Data<Api>) -> Result<HttpRespons
     }
     // After the last event the connection ends too: the page sees that nothing more will come.
     response.force_close();
-    let (api, now) = (Arc::clone(&api), Instant::now());
-    let watch = Watch { api, subscription, space, told: None, next: Next::Look, due: now, beat: now + HEARTBEAT };
+    let (lease, now) = (Lease::of(&req, &api), Instant::now());
+    let api = Arc::clone(&api);
+    let watch = Watch {
+        api,
+        subscription,
+        lease,
+        space,
+        choice,
+        told: None,
+        next: Next::Look,
+        due: now,
+        beat: now + HEARTBEAT,
+    };
     Ok(response.streaming(stream::unfold(watch, next_event)))
 }
 
 async fn next_event(mut watch: Watch) -> Option<(Result<Bytes, Infallible>, Watch)> {
     loop {
+        if watch.lease.has_ended() {
+            return None;
+        }
         if Instant::now() >= watch.beat && !matches!(watch.next, Next::End) {
             watch.beat = Instant::now() + HEARTBEAT;
             if watch.space.is_some() {
@@ -103,6 +125,7 @@ async fn next_event(mut watch: Watch) -> Option<(Result<Bytes, Infallible>, Watc
                     Woken::Changed => watch.next = Next::Look,
                 },
                 () = tokio::time::sleep_until(watch.beat) => {}
+                () = watch.lease.ended() => return None,
             },
             Next::Look if Instant::now() < watch.due => tokio::select! {
                 () = watch.api.feed.closed() => return None,
@@ -125,7 +148,7 @@ impl Watch {
         let Some(space) = &self.space else { return Some(event("spaces", b"{}")) };
         match self.api.store.space(space).await {
             Ok(state) => {
-                let told = Told::of(&state);
+                let told = Told::of(&state, self.choice.as_ref());
                 if self.told.as_ref() == Some(&told) {
                     return None;
                 }
@@ -147,9 +170,9 @@ impl Watch {
 }
 
 impl Told {
-    fn of(state: &SpaceState) -> Self {
+    fn of(state: &SpaceState, choice: Option<&Collections>) -> Self {
         // The wire types have no map with odd keys and no failing serializer: writing them cannot fail.
-        Self { space: serde_json::to_vec(&Space::from(state)).unwrap_or_default(), policy: state.policy }
+        Self { space: serde_json::to_vec(&Space::new(state, choice)).unwrap_or_default(), policy: state.policy }
     }
 }
 

@@ -13,4 +13,5 @@ pub mod retention;
 pub mod schema;
 pub mod space;
 pub mod stats;
+pub mod tokens;
 pub mod write;

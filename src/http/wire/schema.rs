@@ -24,6 +24,15 @@ pub struct ClientPath {
     client: String,
 }
 
+/// The path of a token.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct TokenPath {
+    /// The token's id, which is no secret.
+    #[param(pattern = "^[0-9a-f]{16}$", example = "019ac0ffee00b33f")]
+    token: String,
+}
+
 /// The windows of a plan.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -575,12 +584,32 @@ pub struct PushRefused {
     head: u64,
 }
 
-/// What any route may answer.
+/// What a route may answer that is open to everybody.
+#[derive(IntoResponses)]
+pub enum PublicRefusals {
+    /// `invalid_request`: what is wrong, and where
+    #[response(status = 400, content_type = "application/problem+json")]
+    Invalid(Problem),
+    /// `internal`: the log says more under the same id
+    #[response(status = 500, content_type = "application/problem+json")]
+    Internal(Problem),
+    /// `unavailable`: try again after `Retry-After` seconds
+    #[response(status = 503, content_type = "application/problem+json", headers(("Retry-After" = u64, description = "Seconds")))]
+    Unavailable(Problem),
+}
+
+/// What any other route may answer.
 #[derive(IntoResponses)]
 pub enum Refusals {
     /// `invalid_request` or `invalid_cursor`: what is wrong, and where
     #[response(status = 400, content_type = "application/problem+json")]
     Invalid(Problem),
+    /// `unauthorized`: there is no token, or it is worth nothing
+    #[response(status = 401, content_type = "application/problem+json", headers(("WWW-Authenticate" = String, description = "`Bearer`")))]
+    Unauthorized(Problem),
+    /// `forbidden`: the token does not reach that far
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(Problem),
     /// `internal`: the log says more under the same id
     #[response(status = 500, content_type = "application/problem+json")]
     Internal(Problem),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::{Cursor, Retention, SpaceState};
+use crate::domain::{Collections, Cursor, Retention, SpaceState};
 
 /// A space: "what revision should I have?"
 #[derive(Debug, Serialize, ToSchema)]
@@ -40,15 +40,16 @@ pub struct Space {
     pub modified_at: String,
 }
 
-impl From<&SpaceState> for Space {
-    fn from(state: &SpaceState) -> Self {
-        let tally = state.tally(None);
+impl Space {
+    /// A space, or the choice of its collections that a caller may see: counts, horizon and cursor are then of these (§10).
+    pub fn new(state: &SpaceState, choice: Option<&Collections>) -> Self {
+        let tally = state.tally(choice);
         Self {
             space: state.name.to_string(),
             epoch: state.epoch().to_string(),
             head: state.head.get(),
             horizon: tally.horizon.get(),
-            cursor: Cursor::whole(state.epoch(), state.head, None).to_string(),
+            cursor: Cursor::whole(state.epoch(), state.head, choice.map(Collections::scope)).to_string(),
             records: tally.live,
             tombstones: tally.tombstones,
             checksum: tally.checksum.to_string(),
@@ -60,10 +61,12 @@ impl From<&SpaceState> for Space {
 }
 
 /// A space's entity tag, without its quotes: everything in the answer that can change is in it.
-pub fn tag(state: &SpaceState) -> String {
-    let tally = state.tally(None);
+pub fn tag(state: &SpaceState, choice: Option<&Collections>) -> String {
+    let tally = state.tally(choice);
     let (epoch, head, retention) = (state.epoch(), state.head, state.policy.retention);
-    format!("{epoch}.{head}.{}.{}.{retention}", tally.horizon, tally.tombstones)
+    // Of a narrowed answer the checksum says which part it is of.
+    let part = choice.map(|_| format!(".{}", tally.checksum)).unwrap_or_default();
+    format!("{epoch}.{head}.{}.{}.{retention}{part}", tally.horizon, tally.tombstones)
 }
 
 /// A page of the list of spaces.

@@ -38,6 +38,18 @@ impl TokenStore for PostgresStore {
         found.await?.map(token).transpose()
     }
 
+    async fn issued_token(&self, id: TokenId) -> Result<Option<Token>, StoreError> {
+        let found = self.read(move |mut connection: &AsyncPgConnection| {
+            let id = id.to_string();
+            async move {
+                let row = tokens::table.filter(tokens::session.eq(false).and(tokens::id.eq(id)));
+                Ok(row.first::<TokenColumns>(&mut connection).await.optional()?)
+            }
+            .boxed()
+        });
+        found.await?.map(token).transpose()
+    }
+
     async fn tokens(&self, after: Option<TokenId>, limit: usize) -> Result<Vec<Token>, StoreError> {
         let rows = self.read(move |mut connection: &AsyncPgConnection| {
             let after = after.as_ref().map_or(String::new(), ToString::to_string);

@@ -26,6 +26,14 @@ impl TokenStore for SqliteStore {
         found.await?.map(token).transpose()
     }
 
+    async fn issued_token(&self, id: TokenId) -> Result<Option<Token>, StoreError> {
+        let found = self.readers.read(move |connection| {
+            let row = tokens::table.filter(tokens::session.eq(false).and(tokens::id.eq(id.as_str())));
+            row.first::<TokenColumns>(connection).optional().map_err(failure)
+        });
+        found.await?.map(token).transpose()
+    }
+
     async fn tokens(&self, after: Option<TokenId>, limit: usize) -> Result<Vec<Token>, StoreError> {
         let rows = self.readers.read(move |connection| {
             tokens::table

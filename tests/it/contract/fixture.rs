@@ -313,6 +313,7 @@ nowhere! { RetentionStore,
 nowhere! { TokenStore,
     add_token(token: Token) -> bool;
     token(hash: TokenHash) -> Option<Token>;
+    issued_token(id: TokenId) -> Option<Token>;
     tokens(after: Option<TokenId>, limit: usize) -> Vec<Token>;
     revoke_token(id: TokenId, now: Timestamp) -> Option<Token>;
     end_session(hash: TokenHash) -> ();

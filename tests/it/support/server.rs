@@ -9,6 +9,7 @@ use futures_util::StreamExt;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
+use strandline::access::{JwtOptions, Jwts, Keyring};
 use strandline::domain::{Clock, ManualClock, Timestamp};
 use strandline::feed::Feed;
 use strandline::server::{self, Config};
@@ -42,6 +43,16 @@ impl Server {
 
     /// Over a store with these options, but for its clock and its feed.
     pub async fn start_on(config: Config, options: StoreOptions) -> Self {
+        Self::start_as(config, options, None).await
+    }
+
+    /// Where JWTs open the door.
+    pub async fn start_for(jwt: JwtOptions) -> Self {
+        let jwts = Jwts::new(jwt).await.unwrap();
+        Self::start_as(Config::default(), StoreOptions::default(), jwts).await
+    }
+
+    async fn start_as(config: Config, options: StoreOptions, jwts: Option<Jwts>) -> Self {
         let (clock, feed) = (Arc::new(ManualClock::new(NOON)), Feed::default());
         let home = Home::new();
         let options = StoreOptions { clock: Arc::clone(&clock) as _, feed: feed.clone(), ..options };
@@ -55,7 +66,9 @@ impl Server {
             // A test that ends without a word ends its server too.
             let _ = stopped.await;
         };
-        let run = server::run(vec![listener], config, Arc::clone(&store), feed.clone(), ticking, shutdown);
+        let keyring = Keyring::new(Arc::clone(&store), Arc::clone(&ticking), jwts).await.unwrap();
+        let run =
+            server::run(vec![listener], config, Arc::new(keyring), Arc::clone(&store), feed.clone(), ticking, shutdown);
         let serving = Some(tokio::spawn(run));
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         Self { address, clock, store, client, stop: Some(stop), serving, _home: home }

@@ -5,7 +5,8 @@ use std::sync::{Arc, LazyLock, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use strandline::domain::{ManualClock, SpaceName, Timestamp};
+use strandline::access::Keyring;
+use strandline::domain::{Clock, ManualClock, SpaceName, Timestamp};
 use strandline::feed::Feed;
 use strandline::replica::{Http, Request, Response, Transport};
 use strandline::server::{self, Config};
@@ -67,7 +68,9 @@ impl Server {
         let store = RUNTIME.block_on(store::open(&self.home.url(), options)).unwrap();
         let held = Arc::downgrade(&store);
         let config = Config { workers: Some(1), ..Config::default() };
-        let run = server::run(vec![listener], config, store, feed, clock, async {
+        let ticking: Arc<dyn Clock> = Arc::clone(&clock) as _;
+        let keyring = RUNTIME.block_on(Keyring::new(Arc::clone(&store), ticking, None)).unwrap();
+        let run = server::run(vec![listener], config, Arc::new(keyring), store, feed, clock, async {
             let _ = stopped.await;
         });
         self.running = Some(Running { stop, ended: RUNTIME.spawn(run), store: held });
