@@ -10,6 +10,7 @@
     reason = "a test that goes wrong should stop there and then"
 )]
 
+mod access;
 mod cli;
 mod clusters;
 mod contract;

@@ -18,7 +18,7 @@ use pin_project_lite::pin_project;
 
 use super::super::problem::{Code, Problem};
 use super::super::{Api, audit, extract};
-use super::credential::Credential;
+use super::credential::{Credential, check_origin};
 use super::permit::Permit;
 use super::rule::{Need, Rule, changes, forbidden};
 use crate::access::{AccessFault, Holder};
@@ -167,7 +167,7 @@ impl Gate {
             },
             _ => None,
         };
-        match self.rule.check(&holder, space.as_ref()) {
+        match check_origin(req.request()).and_then(|()| self.rule.check(&holder, space.as_ref())) {
             Ok(()) => Ok(holder),
             Err(problem) => Err((Some(holder), problem)),
         }

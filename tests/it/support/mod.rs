@@ -8,6 +8,7 @@ pub mod postgres;
 mod program;
 mod replica;
 mod server;
+mod web;
 
 use std::io::Write;
 
@@ -16,7 +17,8 @@ pub use link::Link;
 pub use numbers::Numbers;
 pub use program::{Place, Program};
 pub use replica::{Feed, Form, Key, Record, Replica, Trouble};
-pub use server::{Answer, Server, gzip, zstd};
+pub use server::{Answer, EventStream, Server, gzip, zstd};
+pub use web::Web;
 
 /// Writes to stderr past the test harness, which shows what is printed only when a test fails.
 #[expect(clippy::explicit_write, reason = "the harness holds back what eprintln writes")]

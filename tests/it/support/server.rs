@@ -13,7 +13,7 @@ use strandline::access::{JwtOptions, Jwts, Keyring};
 use strandline::domain::{Clock, ManualClock, Timestamp};
 use strandline::feed::Feed;
 use strandline::server::{self, Config};
-use strandline::store::{self, Store, StoreOptions};
+use strandline::store::{self, DatabaseUrl, Store, StoreOptions};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -29,7 +29,7 @@ pub struct Server {
     client: reqwest::Client,
     stop: Option<oneshot::Sender<()>>,
     serving: Option<JoinHandle<std::io::Result<()>>>,
-    _home: Home,
+    home: Home,
 }
 
 impl Server {
@@ -71,7 +71,19 @@ impl Server {
             server::run(vec![listener], config, Arc::new(keyring), Arc::clone(&store), feed.clone(), ticking, shutdown);
         let serving = Some(tokio::spawn(run));
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { address, clock, store, client, stop: Some(stop), serving, _home: home }
+        Self { address, clock, store, client, stop: Some(stop), serving, home: home }
+    }
+
+    /// Seconds since 1970 by its clock.
+    pub fn now(&self) -> i64 {
+        self.clock.now().seconds()
+    }
+
+    /// The bytes of its database as they lie on the disk; none where that is no file.
+    pub fn raw_database(&self) -> Vec<u8> {
+        let DatabaseUrl::Sqlite(path) = self.home.url() else { return Vec::new() };
+        let wal = path.with_file_name(format!("{}-wal", path.file_name().unwrap().to_str().unwrap()));
+        [std::fs::read(path).unwrap(), std::fs::read(wal).unwrap_or_default()].concat()
     }
 
     /// Stops it in order, and waits for that.
@@ -260,7 +272,11 @@ pub struct EventStream {
 impl EventStream {
     /// The next event as (event, id, data); `None` when the server closed the stream. Comments are passed over.
     pub async fn next(&mut self) -> Option<(String, String, Value)> {
-        let limit = Duration::from_secs(10);
+        self.next_within(Duration::from_secs(10)).await
+    }
+
+    /// The same, with more patience.
+    pub async fn next_within(&mut self, limit: Duration) -> Option<(String, String, Value)> {
         loop {
             while let Some((block, rest)) = self.text.split_once("\n\n") {
                 let (block, rest) = (block.to_owned(), rest.to_owned());
@@ -272,7 +288,7 @@ impl EventStream {
                 }
                 assert!(block.starts_with(':'), "neither an event nor a comment: {block:?}");
             }
-            match tokio::time::timeout(limit, self.chunks.next()).await.expect("an event within ten seconds") {
+            match tokio::time::timeout(limit, self.chunks.next()).await.expect("an event in time") {
                 Some(chunk) => self.text.push_str(std::str::from_utf8(&chunk.unwrap()).unwrap()),
                 None => return None,
             }
