@@ -99,14 +99,22 @@ export class Failure extends Error {
 async function call<T>(method: string, path: string, body?: object): Promise<T> {
   let response: Response;
   try {
-    const sent = body && { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
-    response = await fetch(path, { method, cache: "no-store", ...sent });
+    const headers = { ...(body && { "Content-Type": "application/json" }), ...(method !== "GET" && csrf()) };
+    response = await fetch(path, { method, cache: "no-store", headers, ...(body && { body: JSON.stringify(body) }) });
   } catch {
     throw new Failure(0, "The server cannot be reached.");
   }
   const text = await response.text().catch(() => "");
+  // The login has ended: the page itself asks for a token then.
+  if (response.status === 401) location.reload();
   if (!response.ok) throw new Failure(response.status, problem(text) ?? `The server answered ${response.status} ${response.statusText}.`);
   return (text === "" ? undefined : JSON.parse(text)) as T;
+}
+
+/** What says that a change comes from this page, where somebody is logged in. */
+function csrf(): Record<string, string> {
+  const token = document.querySelector<HTMLMetaElement>('meta[name="csrf"]')?.content;
+  return token === undefined ? {} : { "Strandline-CSRF": token };
 }
 
 /** The sentence of a problem (RFC 9457): its title, and what is particular this time. */

@@ -14,7 +14,7 @@ use crate::store::{Store, StoreError};
 /// What the secret of a session begins with. It is good in the page's cookie only, as a token is in the header only.
 pub const SESSION_START: &str = "ss_";
 /// A login to the page lasts for a working day.
-const SESSION: Duration = Duration::from_secs(12 * 3600);
+pub const LONGEST_SESSION: Duration = Duration::from_secs(12 * 3600);
 
 /// A token that is to be issued.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ pub struct NewToken {
 /// [`StoreError`].
 pub async fn issue(store: &dyn Store, clock: &dyn Clock, new: NewToken) -> Result<(Token, String), StoreError> {
     let now = clock.now();
-    let secret = secret(TOKEN_START)?;
+    let secret = self::secret(TOKEN_START)?;
     let token = Token {
         id: id()?,
         hash: TokenHash::of(&secret),
@@ -51,7 +51,7 @@ pub async fn issue(store: &dyn Store, clock: &dyn Clock, new: NewToken) -> Resul
 /// Begins a session: it may do what its holder may, and ends with it.
 pub(super) async fn begin_session(store: &dyn Store, clock: &dyn Clock, holder: &Holder) -> Result<String, StoreError> {
     let now = clock.now();
-    let (secret, end) = (secret(SESSION_START)?, now.plus(SESSION));
+    let (secret, end) = (self::secret(SESSION_START)?, now.plus(LONGEST_SESSION));
     let name = holder.name.chars().filter(|c| !c.is_control()).take(128).collect::<String>();
     let name = TokenName::new(&name).or_else(|_| TokenName::new("session")).map_err(StoreError::internal)?;
     let session = Token {
@@ -75,8 +75,11 @@ async fn add(store: &dyn Store, token: Token) -> Result<(), StoreError> {
     Err(StoreError::internal("the id of a new token was in use already"))
 }
 
-/// 256 random bits of the system's, as text.
-fn secret(start: &str) -> Result<String, StoreError> {
+/// 256 random bits of the system's, as text that begins with `start`.
+///
+/// # Errors
+/// [`StoreError::Internal`] where the system has none.
+pub fn secret(start: &str) -> Result<String, StoreError> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(StoreError::internal)?;
     Ok(format!("{start}{}", URL_SAFE_NO_PAD.encode(bytes)))

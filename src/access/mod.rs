@@ -20,7 +20,7 @@ use crate::domain::{Clock, Timestamp};
 use crate::feed::Feed;
 use crate::store::{Store, StoreError};
 
-pub use issue::{NewToken, SESSION_START, issue};
+pub use issue::{LONGEST_SESSION, NewToken, SESSION_START, issue, secret};
 pub use jwks::KeySet;
 pub use jwt::{JwtOptions, Jwts, Secret};
 pub use keys::{KeySource, KeySourceFault};

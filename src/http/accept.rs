@@ -8,6 +8,8 @@ use super::problem::{Code, Problem};
 pub const JSON: &str = "application/json";
 /// JSON, one value a line.
 pub const NDJSON: &str = "application/x-ndjson";
+/// What the pages are.
+pub const HTML: &str = "text/html; charset=utf-8";
 /// Server-sent events.
 pub const EVENTS: &str = "text/event-stream";
 

@@ -17,7 +17,7 @@ use actix_web::http::{ConnectionType, StatusCode, Version};
 use actix_web::{Error, ResponseError};
 use pin_project_lite::pin_project;
 
-use super::accept::{self, EVENTS};
+use super::accept::{self, EVENTS, HTML};
 use super::problem::{Code, PROBLEM_JSON, Problem};
 
 /// Smaller bodies are sent as they are: one packet either way.
@@ -80,14 +80,15 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = poll_ready!(self.project().answer.poll(cx))?;
-        Poll::Ready(Ok(compressed(explained(answer.map_into_boxed_body()))))
+        Poll::Ready(Ok(compressed(unsniffed(explained(answer.map_into_boxed_body())))))
     }
 }
 
 /// Gives an error that is no problem yet the form of one; its headers stay.
 fn explained(answer: ServiceResponse) -> ServiceResponse {
     let status = answer.status();
-    if !(status.is_client_error() || status.is_server_error()) || has_type(answer.headers(), PROBLEM_JSON) {
+    let own = [PROBLEM_JSON, HTML].iter().any(|own| has_type(answer.headers(), own));
+    if own || !(status.is_client_error() || status.is_server_error()) {
         return answer;
     }
     let code = match status {
@@ -113,6 +114,14 @@ fn explained(answer: ServiceResponse) -> ServiceResponse {
         }
     }
     ServiceResponse::new(request, answer)
+}
+
+/// What comes from a record is taken for what it says it is, and for nothing that a browser guesses.
+fn unsniffed(mut answer: ServiceResponse) -> ServiceResponse {
+    if answer.response().body().size() != BodySize::None {
+        answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    }
+    answer
 }
 
 fn compressed(answer: ServiceResponse) -> ServiceResponse {

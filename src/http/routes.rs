@@ -60,6 +60,8 @@ pub fn routes(api: &web::Data<Api>, config: &mut web::ServiceConfig) {
     at("/readyz").get(Rule::PUBLIC, status::ready).add(config);
     at("/metrics").get(Rule::EVERYTHING, status::metrics).add(config);
     at("/").get(Rule::PUBLIC, dashboard::page).add(config);
+    at("/session").post(Rule::PUBLIC, dashboard::begin_session).add(config);
+    at("/session/end").post(Rule::PUBLIC, dashboard::end_session).add(config);
     at("/dashboard/app.js").get(Rule::PUBLIC, dashboard::script).add(config);
     at("/dashboard/app.css").get(Rule::PUBLIC, dashboard::style).add(config);
     at("/dashboard/events").get(Rule::SIGNED_IN, dashboard::events).add(config);

@@ -20,7 +20,7 @@ async fn the_page_is_the_same_for_every_space_and_has_nothing_inline() {
     assert_eq!(
         page.header("content-security-policy"),
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+         base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     );
     let text = page.text();
     assert_eq!(server.get("/?space=demo").await.text(), text);
@@ -103,8 +103,8 @@ async fn a_space_is_told_at_once_and_whenever_it_changes() {
 async fn however_much_is_written_the_page_hears_once_a_second() {
     let server = Server::start().await;
     server.write("a", &json!({"n": 0})).await;
-    let mut events = server.events(EVENTS, &[]).await;
     let begun = Instant::now();
+    let mut events = server.events(EVENTS, &[]).await;
     let (mut heard, mut head) = (0, 0);
     for n in 1..=200 {
         server.write("a", &json!({"n": n})).await;

@@ -8,7 +8,7 @@ mod lease;
 mod permit;
 mod rule;
 
-pub use credential::Credential;
+pub use credential::{Credential, SESSION_COOKIE, cookie, csrf_token};
 pub use guard::{Guard, space_of};
 pub use lease::Lease;
 pub use permit::Permit;

@@ -2,6 +2,7 @@
 
 mod issuer;
 mod jwt;
+mod page;
 mod routes;
 mod scope;
 mod streams;

@@ -70,7 +70,7 @@ impl Server {
         let run =
             server::run(vec![listener], config, Arc::new(keyring), Arc::clone(&store), feed.clone(), ticking, shutdown);
         let serving = Some(tokio::spawn(run));
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         Self { address, clock, store, client, stop: Some(stop), serving, home: home }
     }
 
