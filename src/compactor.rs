@@ -223,22 +223,30 @@ async fn round(
             _ => break,
         }
     }
-    sweep(store, client_expiry.cut(clock.now()), progress).await?;
+    sweep(store, clock.now(), client_expiry, progress).await?;
     give_back(store, progress).await?;
     progress.round_ended(clock.now());
     Ok(())
 }
 
-/// Removes what deleted spaces left behind, and what is known of clients from before `expired`.
-async fn sweep(store: &dyn Store, expired: Option<Timestamp>, progress: &Progress) -> Result<(), StoreError> {
+/// Removes what deleted spaces left behind, what is known of clients that were not seen for longer than `client_expiry`, and
+/// sessions of the page that have expired.
+async fn sweep(
+    store: &dyn Store,
+    now: Timestamp,
+    client_expiry: Retention,
+    progress: &Progress,
+) -> Result<(), StoreError> {
     let mut pace = Pace::default();
+    let expired = client_expiry.cut(now);
     loop {
         let begun = Instant::now();
         let forgotten = match expired {
             Some(before) => store.expire_clients(before, pace.rows()).await?,
             None => 0,
         };
-        let swept = store.sweep_step(pace.rows()).await?;
+        let ended = store.expire_sessions(now, pace.rows()).await?;
+        let swept = ended + store.sweep_step(pace.rows()).await?;
         if forgotten + swept == 0 {
             return Ok(());
         }

@@ -10,6 +10,6 @@ async fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(cli.log_level())).init();
+    cli::logging::begin(cli.log_level());
     cli.run().await
 }

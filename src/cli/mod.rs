@@ -13,6 +13,7 @@ mod epoch;
 mod error;
 mod export;
 mod import;
+pub mod logging;
 mod openapi;
 mod output;
 mod replica;

@@ -70,9 +70,9 @@ fn without_access_control_it_listens_on_loopback_only() {
     let directory = tempfile::tempdir().unwrap();
     let home = Home::file_in(directory.path());
     for (listen, says) in [
-        ("0.0.0.0:0", "no access control"),
-        ("[::]:0", "no access control"),
-        ("127.0.0.1:0,0.0.0.0:0", "no access control"),
+        ("0.0.0.0:0", "strandline token create"),
+        ("[::]:0", "strandline token create"),
+        ("127.0.0.1:0,0.0.0.0:0", "strandline token create"),
         ("nonsense", "an address and a port"),
     ] {
         let output = serve(&home, listen).output().unwrap();

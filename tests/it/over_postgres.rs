@@ -8,7 +8,8 @@ use crate::support::over_postgres;
 use crate::support::postgres::is_installed;
 
 /// The beginnings of their tests' names.
-const SUITES: [&str; 7] = [
+const SUITES: [&str; 8] = [
+    "access::",
     "contract::",
     "crash::",
     "history::",

@@ -1,5 +1,6 @@
 //! PROTOCOL.md §10: who may come in, and how far.
 
+mod audit;
 mod issuer;
 mod jwt;
 mod page;

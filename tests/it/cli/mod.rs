@@ -17,6 +17,7 @@ mod retention;
 mod secrets;
 mod served;
 mod stats;
+mod token;
 mod watch;
 mod watcher;
 

@@ -7,3 +7,4 @@ mod pulling;
 mod pushing;
 mod repairing;
 mod restoring;
+mod tokens;

@@ -19,14 +19,21 @@ pub struct Program {
     home: Home,
     /// Not beside the database: there may be no room left.
     log: NamedTempFile,
+    environment: Vec<(&'static str, String)>,
     place: watch::Sender<Option<SocketAddr>>,
 }
 
 impl Program {
     /// Starts it on what is in `home`, or will be.
     pub async fn start(home: Home) -> Self {
+        Self::start_with(home, &[]).await
+    }
+
+    /// The same, with these variables in its environment.
+    pub async fn start_with(home: Home, environment: &[(&'static str, &str)]) -> Self {
         let log = NamedTempFile::new().unwrap();
-        let mut program = Self { child: None, home, log, place: watch::Sender::new(None) };
+        let environment = environment.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        let mut program = Self { child: None, home, log, environment, place: watch::Sender::new(None) };
         program.start_again().await;
         program
     }
@@ -58,6 +65,7 @@ impl Program {
         for name in ["STRANDLINE_LISTEN", "STRANDLINE_WORKERS", "STRANDLINE_COMPACT_INTERVAL", "RUST_LOG"] {
             command.env_remove(name);
         }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.args(["serve", "--listen", "127.0.0.1:0", "--database"]);
         command.arg(self.home.argument());
         self.child = Some(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap());
