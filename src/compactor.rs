@@ -69,7 +69,7 @@ pub async fn compact(
         return Ok(Compacted {
             tombstones: forecast.tombstones,
             bytes: forecast.bytes,
-            horizon_before: state.tally(None).horizon,
+            horizon_before: forecast.horizon_before,
             horizon: forecast.horizon,
             clients_behind: forecast.behind.len() as u64,
         });
@@ -93,12 +93,11 @@ pub async fn compact(
 pub async fn explain(store: &dyn Store, clock: &dyn Clock, space: &SpaceName) -> Result<Explanation, StoreError> {
     let state = store.space(space).await?;
     let rule = PurgeRule::of(state.policy, None, false, clock.now().max(state.modified_at));
-    let purgeable = store.forecast(space.clone(), vec![rule], Costs::LeftOut).await?;
-    let purgeable = purgeable.first().map_or(0, |forecast| forecast.tombstones);
+    let forecast = store.forecast(space.clone(), vec![rule], Costs::LeftOut).await?.pop().unwrap_or_default();
     let unheld = store.purge_bounds(space.clone(), PurgeRule { hold: None, ..rule }).await?;
     let oldest = store.oldest_tombstone(space.clone()).await?;
     let clients = store.clients(space.clone(), None, usize::MAX).await?;
-    Ok(Explanation::new(&state, &rule, &unheld, purgeable, oldest, &clients))
+    Ok(Explanation::new(&state, &rule, &unheld, &forecast, oldest, &clients))
 }
 
 /// Purges everything of `space` that `rule` lets go, step by step.

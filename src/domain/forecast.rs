@@ -9,6 +9,10 @@ use super::{ClientName, CollectionName, Collections, Cursor, Progress, Rev, Scop
 /// What a purge by some bounds would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forecast {
+    /// Tombstones that there are, in the same snapshot.
+    pub tombstones_before: u64,
+    /// The space's horizon, in the same snapshot.
+    pub horizon_before: Rev,
     /// Tombstones that go.
     pub tombstones: u64,
     /// Bytes of their ids.
@@ -74,8 +78,10 @@ impl<'a> Forecasting<'a> {
         bounds: &[PurgeBounds],
         counted: &BTreeMap<CollectionName, Vec<(Rev, Doomed)>>,
     ) -> Self {
+        let tally = state.tally(None);
         let draft = |bounds: &PurgeBounds| {
-            let mut forecast = Forecast::default();
+            let mut forecast =
+                Forecast { tombstones_before: tally.tombstones, horizon_before: tally.horizon, ..Forecast::default() };
             let mut horizons = BTreeMap::new();
             for (name, collection) in &state.collections {
                 let parts = counted.get(name).into_iter().flatten();

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::client::KnownClient;
+use super::forecast::Forecast;
 use super::{CollectionName, Epoch, Retention, RetentionPolicy, Rev, SpaceState, Timestamp};
 
 /// Which tombstones a purge is to take.
@@ -175,18 +176,18 @@ pub struct Explanation {
 const PINS: usize = 10;
 
 impl Explanation {
-    /// Explains a space at `now`: `rule` is that of its policy, `unheld` has the bounds without the hold, and `purgeable`
-    /// is how many tombstones the rule lets go.
+    /// Explains a space: `rule` is that of its policy, `unheld` has the bounds without the hold, and `forecast` is what the rule lets
+    /// go. What may go and what there is are told from the one snapshot of the forecast, so that whoever looks again and again
+    /// during a purge can tell from them what went.
     #[must_use]
     pub fn new(
         state: &SpaceState,
         rule: &PurgeRule,
         unheld: &PurgeBounds,
-        purgeable: u64,
+        forecast: &Forecast,
         oldest: Option<Timestamp>,
         clients: &[KnownClient],
     ) -> Self {
-        let tally = state.tally(None);
         let mut pinned_by: Vec<KnownClient> = Vec::new();
         if rule.hold.is_some() {
             let needs = |client: &&KnownClient| {
@@ -201,7 +202,7 @@ impl Explanation {
         let reached = |time: Option<Timestamp>| oldest.zip(time).is_some_and(|(oldest, time)| oldest <= time);
         let holding = if oldest.is_none() {
             Holding::Nothing
-        } else if rule.keep.is_some_and(|keep| tally.tombstones > keep) {
+        } else if rule.keep.is_some_and(|keep| forecast.tombstones_before > keep) {
             Holding::MaxTombstones
         } else if rule.cut.is_none() {
             Holding::Forever
@@ -215,9 +216,9 @@ impl Explanation {
         Self {
             policy: state.policy,
             head: state.head,
-            horizon: tally.horizon,
-            tombstones: tally.tombstones,
-            purgeable,
+            horizon: forecast.horizon_before,
+            tombstones: forecast.tombstones_before,
+            purgeable: forecast.tombstones,
             oldest,
             rule: holding,
             pinned_by,
