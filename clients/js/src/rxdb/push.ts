@@ -113,8 +113,11 @@ export class Pusher<T> {
   async #settle(edit: Edit<T>, result: PushResult, conflicts: Map<string, Doc<T>>): Promise<void> {
     if (result.status === "rejected") return this.#refuse(edit, result.problem, conflicts);
     if (result.status !== "conflict") return;
-    const { records } = this.#replica.setup;
-    const server = records.toDocument(result.record, edit.state);
+    const { bases, setup } = this.#replica;
+    // The answer may be older than what a pull has brought since: RxDB passed that over, as the edit was on its way, and nothing
+    // brings it again.
+    const seen = bases.get(edit.id);
+    const server = seen && (seen.rev ?? 0) > (result.record.rev ?? 0) ? seen.state : setup.records.toDocument(result.record, edit.state);
     await this.#report({ reason: "conflict", id: edit.id, document: edit.state, server });
     conflicts.set(edit.id, server);
   }

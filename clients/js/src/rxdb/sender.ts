@@ -139,7 +139,9 @@ export class Sender<T> {
         journal.settle(id, true);
         bases.set(id, { rev: result.rev, state: sent });
       } else if (result.status === "conflict") {
-        bases.set(id, { rev: result.record.rev, state: setup.records.toDocument(result.record) });
+        const { rev } = result.record;
+        // What a pull has brought since the answer was made is newer.
+        if (rev === null || rev > (bases.get(id)?.rev ?? 0)) bases.set(id, { rev, state: setup.records.toDocument(result.record) });
         // It may have been applied the first time, and deleted since.
         const mayHaveBeen = base_rev == null || (answer.duplicate && result.record.deleted);
         if (mayHaveBeen && !deleted) spent[id] = assumed.has(id) ? "again" : "new";
