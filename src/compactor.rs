@@ -9,6 +9,7 @@ mod progress;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::audit;
 use crate::domain::purge::{self, Explanation, PurgeRule};
 use crate::domain::{Clock, Retention, Rev, SpaceName, Timestamp};
 use crate::feed::Feed;
@@ -210,7 +211,15 @@ async fn round(
             }
             match purge(store, &state.name, rule, progress).await {
                 Ok(purged) if purged.tombstones > 0 => {
-                    log::info!("{}: purged {} tombstones, horizon {}", state.name, purged.tombstones, purged.horizon);
+                    audit::write(&audit::Line {
+                        event: "space.compact",
+                        outcome: "done",
+                        who: Some("compactor"),
+                        space: Some(state.name.as_str()),
+                        purged: Some(purged.tombstones),
+                        horizon: Some(purged.horizon.get()),
+                        ..audit::Line::default()
+                    });
                 }
                 // Deleted meanwhile: nothing left to do there.
                 Ok(_) | Err(StoreError::NoSpace(_)) => {}

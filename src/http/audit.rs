@@ -1,40 +1,12 @@
-//! The audit: who did what, one line of JSON for every event that configures, deletes, compacts, is about tokens, or was not
-//! allowed. A line names routes, spaces and holders; never a token, a record or its id.
+//! What the audit says of requests (`crate::audit`).
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
-use serde::Serialize;
 
 use super::access::space_of;
 use super::problem::Problem;
 use crate::access::Holder;
-
-/// The name under which the log has these lines, whatever else it has: `RUST_LOG=warn,audit=info`.
-const TARGET: &str = "audit";
-
-#[derive(Serialize)]
-struct Line<'a> {
-    event: &'a str,
-    /// `done`, `failed` (it was allowed, and did not come to be), or `refused`.
-    outcome: &'a str,
-    status: u16,
-    method: &'a str,
-    route: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    space: Option<&'a str>,
-    /// What else the path names: a client or a token's id.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    subject: Option<&'a str>,
-    /// Whose credential it was; absent where nobody's is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    who: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    from: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<&'a str>,
-}
+use crate::audit::{self, Line};
 
 /// Writes down what was let in.
 pub fn done(event: &str, route: &str, req: &HttpRequest, holder: Option<&Holder>, status: StatusCode) {
@@ -59,7 +31,7 @@ fn write(
     holder: Option<&Holder>,
     why: Option<&str>,
 ) {
-    if !log::log_enabled!(target: TARGET, log::Level::Info) {
+    if !audit::is_on() {
         return;
     }
     let space = space_of(req);
@@ -71,16 +43,16 @@ fn write(
     let line = Line {
         event,
         outcome,
-        status: status.as_u16(),
-        method: req.method().as_str(),
-        route,
+        status: Some(status.as_u16()),
+        method: Some(req.method().as_str()),
+        route: Some(route),
         space: space.as_ref().map(crate::domain::SpaceName::as_str),
         subject,
         who: holder.map(|holder| &*holder.id),
         name: holder.map(|holder| &*holder.name),
         from: req.peer_addr().map(|peer| peer.ip().to_string()),
         why,
+        ..Line::default()
     };
-    // Strings in a struct: writing them cannot fail.
-    log::info!(target: TARGET, "{}", serde_json::to_string(&line).unwrap_or_default());
+    audit::write(&line);
 }

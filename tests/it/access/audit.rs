@@ -1,5 +1,7 @@
 //! What the log says of who did what, and what it never says.
 
+use std::time::{Duration, Instant};
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -101,6 +103,28 @@ async fn who_configured_deleted_compacted_or_failed_is_a_line_each() {
     for secret in [&root, reader_token, MARKS[0], MARKS[1]] {
         assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_compactor_purges_by_itself_is_a_line_too() {
+    let environment = [("RUST_LOG", "warn,audit=info"), ("STRANDLINE_COMPACT_INTERVAL", "1s")];
+    let program = Program::start_with(Home::new(), &environment).await;
+    let desk = Desk { program, client: reqwest::Client::builder().no_proxy().build().unwrap() };
+    let record = "/v1/spaces/demo/records/todos/a";
+    assert_eq!(desk.send("", "PUT", record, &json!({})).await.0, 201);
+    assert_eq!(desk.send("", "DELETE", record, &Value::Null).await.0, 200);
+    assert_eq!(desk.send("", "PUT", "/v1/spaces/demo/retention", &json!({"retention": "0s"})).await.0, 200);
+    let begun = Instant::now();
+    let line = loop {
+        let lines = audit(&desk.program.said());
+        if let Some(line) = lines.into_iter().find(|line| line["event"] == "space.compact") {
+            break line;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "nothing was purged");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    let told = json!({"event": "space.compact", "outcome": "done", "space": "demo", "who": "compactor", "purged": 1, "horizon": 2});
+    assert_eq!(line, told);
 }
 
 #[tokio::test(flavor = "multi_thread")]
