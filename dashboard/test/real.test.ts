@@ -51,6 +51,40 @@ describe("the page on a real server", { skip: whyNot() }, () => {
     await tab.close();
   });
 
+  test("where a token is needed the page asks for one, works with it, and asks again when it is revoked", async () => {
+    await fill();
+    const issue = (name: string) =>
+      server.call("POST", "/v1/tokens", { name, grants: [{ space: "*", access: "admin" }] }, { Authorization: `Bearer ${root?.token ?? ""}` });
+    let root: { id: string; token: string } | undefined;
+    root = await issue("root");
+    const { id, token } = await issue("<i>Ops</i> of a name that is too long for the head of a page");
+    await page.goto(`${server.url}/?space=demo`);
+    await page.getByLabel("Token").waitFor();
+    await tab.state("login");
+    await page.getByLabel("Token").fill("sl_nonsense");
+    await page.getByRole("button", { name: "Log in" }).click();
+    await page.getByRole("alert").getByText("Not logged in: this token is not known here.").waitFor();
+    await tab.state("login-refused");
+    await page.getByLabel("Token").fill(token);
+    await page.keyboard.press("Enter");
+    await live();
+    assert.equal(new URL(page.url()).search, "?space=demo");
+    await figure("Tombstones", "10");
+    await tab.state("logged-in");
+    // A change carries what only the page knows.
+    await page.getByRole("button", { name: "Forget tablet" }).last().click();
+    await page.getByRole("dialog").getByRole("button", { name: "Forget tablet" }).click();
+    await page.getByRole("row", { name: /tablet/ }).waitFor({ state: "detached" });
+    await server.call("DELETE", `/v1/tokens/${id}`, undefined, { Authorization: `Bearer ${root!.token}` });
+    await page.reload();
+    await page.getByLabel("Token").fill(root!.token);
+    await page.keyboard.press("Enter");
+    await live();
+    await page.getByRole("button", { name: "Log out" }).click();
+    await page.getByLabel("Token").waitFor();
+    await tab.close();
+  });
+
   test("a window is tried, applied and purged by keyboard alone, and does what was forecast", async () => {
     await fill();
     await page.goto(server.url);
