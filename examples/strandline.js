@@ -254,7 +254,7 @@ var Line = class {
     } catch (cause) {
       this.close();
       this.#caller?.throwIfAborted();
-      throw new NetworkError("the server cannot be reached, or has stopped answering", { cause });
+      throw new NetworkError("the server does not answer", { cause });
     }
   }
   /** The body's text in pieces. */
@@ -511,13 +511,13 @@ function asData(value) {
   return data;
 }
 function checkName({ collection, id }) {
-  if (!isCollection(collection)) throw new TypeError(`${collection} is no name of a collection`);
+  checkCollection(collection);
   if (!id || /[\p{Cc}\p{Cs}]/u.test(id) || new TextEncoder().encode(id).length > 256) {
     throw new TypeError("an id is 1 to 256 bytes of UTF-8 without control characters");
   }
 }
-function isCollection(name) {
-  return /^[a-z0-9][a-z0-9_-]{0,62}$/.test(name);
+function checkCollection(name) {
+  if (!/^[a-z0-9][a-z0-9_-]{0,62}$/.test(name)) throw new TypeError(`${name} is no name of a collection`);
 }
 
 // src/offline/edits.ts
@@ -890,19 +890,21 @@ async function beginAnew(tx, page) {
 // src/offline/push.ts
 var MOST_CHANGES = 500;
 var MOST_BYTES = 4 * 1024 * 1024;
-async function form(tx, most) {
+async function form(tx, most, full) {
   const { cursor } = tx.copy;
-  if (tx.copy.sending || tx.copy.remaining || !tx.copy.whole) return false;
+  if (tx.copy.sending || tx.copy.remaining || !tx.copy.whole) return true;
   let bytes = 0;
-  for (const { follows: _, ...edit2 } of await tx.all("edits", null, "order", most)) {
-    if (edit2.base === null && cursor && isUnderWay(cursor)) return !tx.copy.sending;
+  for (const { follows: _, ...edit2 } of await tx.all("edits", null, "order", full ? void 0 : most)) {
+    if (full && edit2.data) continue;
+    if (!most--) break;
+    if (edit2.base === null && cursor && isUnderWay(cursor)) break;
     bytes += JSON.stringify(edit2.data ?? null).length;
     if (bytes > MOST_BYTES && tx.copy.sending) break;
     tx.copy.sending ??= { seq: ++tx.copy.seq, cursor: tx.copy.cursor };
     tx.put("sending", edit2);
     tx.delete("edits", edit2);
   }
-  return false;
+  return tx.copy.sending !== null;
 }
 async function body(tx) {
   const { sending, collections } = tx.copy;
@@ -931,7 +933,7 @@ async function book(tx, answer) {
 }
 async function unform(tx, { code, detail }) {
   const changes = await sent(tx);
-  if (changes.length === 1) {
+  if (changes.length === 1 && code !== "quota_exceeded") {
     const change = changes[0];
     await conclude(tx, change, { ...change, status: "rejected", problem: { code, detail } });
   } else {
@@ -1122,6 +1124,8 @@ var Sync = class {
   #report = { outcome: "ok", pulled: 0, pushed: 0, conflicts: 0, repairs: 0 };
   /** How many edits the next push may have: halved by every refusal. */
   #most = MOST_CHANGES;
+  /** Why nothing is pushed any more but deletions: the space is full. */
+  #full;
   /** Whether this sync has pulled to the end, and has not pushed since. */
   #pulled = false;
   /** Whether this sync has been repaired because of its checksum: that happens once. */
@@ -1137,6 +1141,7 @@ var Sync = class {
   async run() {
     try {
       while (await this.#step()) ;
+      if (this.#full) throw new Ended("refused", this.#full);
     } catch (error) {
       if (!(error instanceof Ended)) throw error;
       this.#report.outcome = error.outcome;
@@ -1150,23 +1155,25 @@ var Sync = class {
     if (copy.remaining) await this.#fetch(copy, copy.remaining);
     else if (copy.sending) await this.#push(copy);
     else if (!copy.whole) await this.#pull(copy);
-    else if (edits) {
-      if (await this.#store.write((tx) => form(tx, this.#most))) await this.#pull(copy);
-    } else if (!this.#pulled) await this.#pull(copy);
-    else return false;
+    else if (!edits || !await this.#store.write((tx) => form(tx, this.#most, this.#full))) {
+      if (this.#pulled && (this.#full || !edits)) return false;
+      await this.#pull(copy);
+    }
     return true;
   }
   async #push(copy) {
     const push = await this.#store.read(async (tx) => tx.copy.answers === copy.answers ? await body(tx) : null);
     if (!push) return;
     const answer = await this.#ask(copy, (call) => this.#client.push(push, call), async (error) => {
-      if (error.code === "invalid_cursor" || error.status !== 400 && error.status !== 413) return false;
-      this.#most = Math.max(1, push.changes.length >> 1);
+      if (error.code === "quota_exceeded") this.#full = error;
+      else if (error.code === "invalid_cursor" || error.status !== 400 && error.status !== 413) return false;
+      else this.#most = Math.max(1, push.changes.length >> 1);
       await this.#apply(copy, (tx) => unform(tx, error.problem));
       return true;
     });
     if (!answer) return;
     this.#pulled = false;
+    this.#full = void 0;
     const booked = await this.#apply(copy, (tx) => book(tx, answer));
     this.#report.pushed += booked?.applied ?? 0;
     this.#report.conflicts += booked?.conflicts ?? 0;
@@ -1244,10 +1251,9 @@ var Sync = class {
           continue;
         }
         if (error instanceof ResyncRequired) return void await this.#repair(copy, error);
-        if (error.status === 401 || error.status === 403) throw new Ended("denied", error);
         if (error.status === 404 && (copy.cursor !== null || await this.#holdsRecords())) throw new Ended("gone", error);
         if (await trouble?.(error)) return void 0;
-        throw new Ended("refused", error);
+        throw new Ended(error.status === 401 || error.status === 403 ? "denied" : "refused", error);
       }
     }
   }
@@ -1310,7 +1316,7 @@ var OfflineSpace = class _OfflineSpace {
   static async open(options) {
     const file = options.database ?? `strandline/${options.space}`;
     const collections = options.collections ? [...new Set(options.collections)].sort() : null;
-    for (const name of collections ?? []) if (!isCollection(name)) throw new TypeError(`${name} is no name of a collection`);
+    collections?.forEach(checkCollection);
     const fresh = freshCopy(options.space, collections);
     const store = new Store(options.indexedDB ?? indexedDB, file, fresh);
     const copy = await store.read(async (tx) => tx.copy);

@@ -1,6 +1,7 @@
 //! What `serve` is told, by arguments or environment, checked before anything starts.
 
 mod access;
+mod quota;
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use clap::Args;
 use crate::domain::Retention;
 use crate::http::Limits;
 use crate::store::{DatabaseUrl, RemoteOptions};
+use quota::QuotaArgs;
 
 pub use access::AccessArgs;
 
@@ -71,6 +73,10 @@ pub struct ServeArgs {
     /// Size of a record's data, at the most.
     #[arg(long, env = "STRANDLINE_MAX_RECORD_BYTES", value_name = "SIZE", default_value = "1MiB", value_parser = size)]
     pub max_record_bytes: usize,
+
+    /// What spaces may hold that say nothing of it themselves.
+    #[command(flatten)]
+    pub quotas: QuotaArgs,
 
     /// Threads that serve requests [default: one a core].
     #[arg(long, env = "STRANDLINE_WORKERS", value_name = "COUNT", value_parser = workers)]
@@ -147,7 +153,11 @@ fn workers(text: &str) -> Result<usize, String> {
     positive(text).ok().filter(|count| *count <= 512).ok_or_else(|| "a whole number from 1 to 512".into())
 }
 
-fn size(text: &str) -> Result<usize, String> {
+/// A size in bytes.
+///
+/// # Errors
+/// A sentence that says how sizes are written.
+pub fn size(text: &str) -> Result<usize, String> {
     let fault = || "a size is a whole number of bytes from 1, or one with KiB, MiB or GiB, such as 16MiB".to_owned();
     let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("", 1_usize)];
     let (digits, unit) =
@@ -197,6 +207,8 @@ mod tests {
         for (flag, good, bad) in [
             ("--compact-interval", &["1s", "5m"][..], &["0s", "forever", "60", ""][..]),
             ("--max-push-bytes", &["1", "64KiB", "1 GiB"], &["0", "16MB", "-1", "99999999999999999999GiB", "KiB"]),
+            ("--max-space-records", &["0", "1000000"], &["-1", "none", ""]),
+            ("--max-space-bytes", &["1", "2 GiB"], &["0", "2GB"]),
             ("--max-push-changes", &["1"], &["0", "-1", "many"]),
             ("--workers", &["1", "512"], &["0", "513"]),
             ("--cors-origin", &["*", "https://a.example,http://localhost:5173"], &["a.example", "https://a/b", ""]),

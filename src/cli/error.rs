@@ -22,6 +22,9 @@ pub enum CliError {
     /// A push was larger than the server takes; a smaller one may go through.
     #[error("{0}")]
     TooLarge(String),
+    /// The quota of the space stands against it.
+    #[error("{0}; `strandline spaces quota` shows it and changes it")]
+    OverQuota(String),
     /// A cursor is not of this history, or no delta leads on from it.
     #[error("the cursor can no longer be followed ({})", .0.as_str())]
     Resync(Reason),

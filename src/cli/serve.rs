@@ -76,6 +76,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         clock: clock.clone(),
         feed: feed.clone(),
         default_retention: args.default_retention,
+        default_quota: args.quotas.quota(),
         readers: args.readers,
         queue: args.queue,
         remote: args.remote(),

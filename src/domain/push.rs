@@ -1,6 +1,7 @@
 //! Push: what becomes of a client's edits (PROTOCOL.md §4). The server wins every conflict.
 
 use super::pull::{self, Reason, Resync};
+use super::quota::{Excess, Quota};
 use super::{
     Change, ClientName, CollectionName, Collections, Cursor, Document, Patch, Progress, RecordId, Rev, SpaceName,
     SpaceState, Timestamp,
@@ -91,6 +92,18 @@ pub enum Oversize {
         /// The limit.
         limit: usize,
     },
+    /// The space's quota for one record.
+    #[error("{0}")]
+    Quota(Excess),
+}
+
+/// How large a record may become.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordLimits {
+    /// Bytes of its data, whatever the space is.
+    pub bytes: usize,
+    /// The quota of its space.
+    pub quota: Quota,
 }
 
 /// What the server has of a record.
@@ -135,7 +148,7 @@ pub enum Decision {
 
 /// The table of §4.
 #[must_use]
-pub fn decide(existing: &Existing, op: &Op, base: Base, knowledge: Knowledge, max_record_bytes: usize) -> Decision {
+pub fn decide(existing: &Existing, op: &Op, base: Base, knowledge: Knowledge, limits: RecordLimits) -> Decision {
     let seen = |rev: Rev| match base {
         Base::Any => true,
         // A base above the head is of another history, and says nothing about this one.
@@ -149,7 +162,7 @@ pub fn decide(existing: &Existing, op: &Op, base: Base, knowledge: Knowledge, ma
             if wanted.equals(data) {
                 Decision::Unchanged
             } else if seen(*rev) {
-                within(wanted, max_record_bytes)
+                within(wanted, data.len(), limits)
             } else {
                 Decision::Conflict
             }
@@ -165,10 +178,10 @@ pub fn decide(existing: &Existing, op: &Op, base: Base, knowledge: Knowledge, ma
         (Existing::Record { data: None, .. } | Existing::Nothing, Op::Patch(_)) => Decision::Conflict,
         (Existing::Record { rev, data: None, .. }, Op::Put(data)) => {
             let client_knew = base == Base::Absent && knowledge.cursor.is_some_and(|cursor| cursor >= *rev);
-            if seen(*rev) || client_knew { within(data.clone(), max_record_bytes) } else { Decision::Conflict }
+            if seen(*rev) || client_knew { within(data.clone(), 0, limits) } else { Decision::Conflict }
         }
         (Existing::Nothing, Op::Put(data)) => match base {
-            Base::Absent | Base::Any => within(data.clone(), max_record_bytes),
+            Base::Absent | Base::Any => within(data.clone(), 0, limits),
             // It was there once and is purged: a stale client cannot bring it back.
             Base::Seen(_) => Decision::Conflict,
         },
@@ -198,9 +211,16 @@ pub(super) fn outcome(data: &Document, op: &Op) -> Option<Document> {
     }
 }
 
-fn within(data: Document, limit: usize) -> Decision {
-    let bytes = data.len();
-    if bytes > limit { Decision::Reject(Oversize::Bytes { bytes, limit }) } else { Decision::Put(data) }
+/// `data` as it may take the place of `held` bytes, 0 where there are none.
+fn within(data: Document, held: usize, limits: RecordLimits) -> Decision {
+    let (bytes, limit) = (data.len(), limits.bytes);
+    if bytes > limit {
+        return Decision::Reject(Oversize::Bytes { bytes, limit });
+    }
+    match limits.quota.admit_record(held, bytes) {
+        Ok(()) => Decision::Put(data),
+        Err(excess) => Decision::Reject(Oversize::Quota(excess)),
+    }
 }
 
 /// What a push comes to.
@@ -212,6 +232,8 @@ pub enum Pushed {
     Refused(PushAnswer),
     /// Its cursor is not of this history: nothing was applied.
     Resync(Resync),
+    /// It would have left more in the space than its quota allows: nothing was applied.
+    OverQuota(Excess),
     /// It has a cursor, and the space does not exist.
     NoSpace,
 }

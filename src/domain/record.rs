@@ -1,6 +1,7 @@
 //! Writes of single records with HTTP's preconditions (PROTOCOL.md §5). Without one a write is unconditional.
 
-use super::push::{self, Base, Decision, Existing, Knowledge, Op, Oversize};
+use super::push::{self, Base, Decision, Existing, Knowledge, Op, Oversize, RecordLimits};
+use super::quota::Excess;
 use super::{Change, CollectionName, Document, RecordId, Rev, SpaceName};
 
 /// One write of one record.
@@ -94,7 +95,7 @@ pub enum WriteDecision {
 
 /// Decides a write: the guard first, then the table of §4 as for an unconditional push.
 #[must_use]
-pub fn decide(existing: &Existing, op: &Op, guard: &Guard, max_record_bytes: usize) -> WriteDecision {
+pub fn decide(existing: &Existing, op: &Op, guard: &Guard, limits: RecordLimits) -> WriteDecision {
     if let Op::Oversize(limit) = op {
         return WriteDecision::Reject(*limit);
     }
@@ -106,7 +107,7 @@ pub fn decide(existing: &Existing, op: &Op, guard: &Guard, max_record_bytes: usi
         return WriteDecision::NotFound;
     }
     let knowledge = Knowledge { head: Rev::MAX, cursor: None };
-    match push::decide(existing, op, Base::Any, knowledge, max_record_bytes) {
+    match push::decide(existing, op, Base::Any, knowledge, limits) {
         Decision::Put(data) => WriteDecision::Put { data, created: !live },
         Decision::Delete => WriteDecision::Delete,
         Decision::Unchanged => WriteDecision::Unchanged,
@@ -131,6 +132,8 @@ pub enum Written {
     NotFound(Option<Change>),
     /// A limit is broken.
     Rejected(Oversize),
+    /// It would have left more in the space than its quota allows.
+    OverQuota(Excess),
     /// The space does not exist, and this write does not make one.
     NoSpace,
 }
@@ -138,7 +141,7 @@ pub enum Written {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Timestamp;
+    use crate::domain::{Quota, Timestamp};
     use serde_json::value::RawValue;
 
     fn document(text: &str) -> Document {
@@ -179,7 +182,8 @@ mod tests {
     fn an_unconditional_write_does_what_it_says() {
         let put = Op::Put(document(r#"{"a":1}"#));
         let free = Guard::default();
-        let decide = |existing: &Existing, op: &Op| decide(existing, op, &free, 100);
+        let limits = RecordLimits { bytes: 100, quota: Quota::default() };
+        let decide = |existing: &Existing, op: &Op| decide(existing, op, &free, limits);
         let data = document(r#"{"a":1}"#);
         for (existing, created) in [(existing(Some("{}")), false), (existing(None), true), (Existing::Nothing, true)] {
             assert_eq!(decide(&existing, &put), WriteDecision::Put { data: data.clone(), created });

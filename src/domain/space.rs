@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Checksum, CollectionName, Collections, Epoch, Lineage, RetentionPolicy, Rev, SpaceName, Timestamp};
+use super::{
+    Checksum, CollectionName, Collections, Epoch, Lineage, QuotaRule, RetentionPolicy, Rev, SpaceName, Timestamp,
+};
 
 /// Everything about a space except its records.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +17,8 @@ pub struct SpaceState {
     pub head: Rev,
     /// Its rule for tombstones.
     pub policy: RetentionPolicy,
+    /// What it says of how much it may hold.
+    pub quota: QuotaRule,
     /// When it was made.
     pub created_at: Timestamp,
     /// When its newest revision was written; `created_at` before the first.

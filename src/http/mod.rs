@@ -26,6 +26,7 @@ mod openapi;
 mod problem;
 mod push;
 mod query;
+mod quota;
 mod records;
 mod repair;
 mod retention;

@@ -11,7 +11,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use super::problem::Problem;
 use super::wire::schema;
 use super::{
-    answer, changes, clients, dashboard, push, query, records, repair, retention, spaces, stats, status, tokens,
+    answer, changes, clients, dashboard, push, query, quota, records, repair, retention, spaces, stats, status, tokens,
 };
 
 #[derive(OpenApi)]
@@ -27,7 +27,7 @@ use super::{
         push::push,
         records::read, records::replace, records::merge, records::delete, records::list, records::create,
         repair::manifest, repair::fetch,
-        spaces::read, spaces::configure, spaces::delete, spaces::list,
+        spaces::read, spaces::configure, spaces::delete, spaces::list, quota::read, quota::configure,
         retention::read, retention::configure, retention::compact, retention::plan, retention::state,
         clients::list, clients::forget, stats::read,
         tokens::list, tokens::create, tokens::revoke,
@@ -37,7 +37,7 @@ use super::{
     // A server without any key asks for none.
     security((), ("bearer" = [])),
     // Shared by many routes, where the macros do not look for it.
-    components(schemas(schema::Problem)),
+    components(schemas(schema::Problem, schema::QuotaProblem)),
     tags(
         (name = "pull", description = "What changed since X"),
         (name = "push", description = "A client's edits"),

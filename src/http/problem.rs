@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::wire::write;
 use crate::domain::pull::{Reason, Resync};
 use crate::domain::push::Oversize;
+use crate::domain::quota::Excess;
 use crate::domain::{Collections, NameFault, SpaceName};
 use crate::store::StoreError;
 
@@ -45,6 +46,8 @@ pub enum Code {
     PreconditionFailed,
     /// A limit is broken.
     TooLarge,
+    /// The space's quota stands against it.
+    QuotaExceeded,
     /// Try again later.
     Unavailable,
     /// The disk is full.
@@ -77,6 +80,7 @@ impl Code {
                 ("precondition_failed", StatusCode::PRECONDITION_FAILED, "A precondition does not hold")
             }
             Self::TooLarge => ("too_large", StatusCode::PAYLOAD_TOO_LARGE, "A limit is exceeded"),
+            Self::QuotaExceeded => ("quota_exceeded", StatusCode::FORBIDDEN, "The quota of the space is exceeded"),
             Self::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE, "Not available at present"),
             Self::StorageFull => ("storage_full", StatusCode::INSUFFICIENT_STORAGE, "The storage is full"),
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "The server failed"),
@@ -139,9 +143,21 @@ impl Problem {
         problem
     }
 
-    /// 413: a limit of a single record.
+    /// A limit of a single record: the server's is a 413, the space's a 403.
     pub fn oversize(limit: Oversize) -> Self {
-        Self::new(Code::TooLarge, limit.to_string())
+        match limit {
+            Oversize::Quota(excess) => Self::quota(excess),
+            limit => Self::new(Code::TooLarge, limit.to_string()),
+        }
+    }
+
+    /// 403: the space is not to hold that much, and nothing was applied.
+    pub fn quota(excess: Excess) -> Self {
+        Self::new(Code::QuotaExceeded, format!("{excess}: nothing was applied"))
+            .with_text("quota", excess.measure.as_str())
+            .with_number("limit", excess.limit)
+            .with_number("held", excess.held)
+            .with_number("would_hold", excess.would_hold)
     }
 
     /// 410 (§3), with the way to the manifest of the same collections.

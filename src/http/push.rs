@@ -22,6 +22,7 @@ use crate::domain::push::{PushAnswer, PushRequest, Pushed};
         (status = 410, description = "`resync_required`: its cursor is not of this history; nothing was applied",
             body = schema::ResyncProblem, content_type = "application/problem+json"),
         schema::Refusals, schema::UnknownSpace, schema::NoAcceptableForm, schema::BodyRefusals, schema::WriteRefusals,
+        schema::QuotaRefusals,
     ),
 )]
 pub async fn push(
@@ -48,6 +49,7 @@ pub async fn push(
         Pushed::Done(done) => Ok(answer::json(StatusCode::OK).body(push_answer::to_json(&done, &subjects))),
         Pushed::Refused(refused) => Err(refusal(&refused, &subjects)),
         Pushed::Resync(resync) => Err(Problem::resync(&at.space, collections.as_ref(), &resync)),
+        Pushed::OverQuota(excess) => Err(Problem::quota(excess)),
         Pushed::NoSpace => Err(Problem::no_space(&at.space)),
     }
 }

@@ -13,7 +13,7 @@ use super::limits::PAGE_BYTES;
 use super::problem::{Code, Problem};
 use super::wire::{page, push_body, schema, write};
 use super::{Api, answer, body, conditions, query, wire};
-use crate::domain::push::Op;
+use crate::domain::push::{Op, Oversize};
 use crate::domain::record::{Guard, RecordWrite, Tags, Written};
 use crate::domain::{Change, JsonFault, RecordId};
 use crate::store::ListRequest;
@@ -65,6 +65,7 @@ pub async fn read(req: HttpRequest, on: OnRecord, _: TakesJson, api: web::Data<A
         (status = 412, description = "`precondition_failed`", body = schema::PreconditionProblem,
             content_type = "application/problem+json"),
         schema::Refusals, schema::NoAcceptableForm, schema::BodyRefusals, schema::WriteRefusals,
+        schema::QuotaRefusals,
     ),
 )]
 pub async fn replace(
@@ -91,6 +92,7 @@ pub async fn replace(
         (status = 412, description = "`precondition_failed`", body = schema::PreconditionProblem,
             content_type = "application/problem+json"),
         schema::Refusals, schema::NoAcceptableForm, schema::BodyRefusals, schema::WriteRefusals,
+        schema::QuotaRefusals,
     ),
 )]
 pub async fn merge(
@@ -138,6 +140,7 @@ pub async fn delete(
             ("ETag" = String, description = "`\"<rev>\"`"), ("Last-Modified" = String, description = "`modified_at`"),
             ("Location" = String, description = "Its path"))),
         schema::Refusals, schema::NoAcceptableForm, schema::BodyRefusals, schema::WriteRefusals,
+        schema::QuotaRefusals,
     ),
 )]
 pub async fn create(
@@ -234,7 +237,16 @@ async fn write_guarded(api: &Api, on: OnRecord, op: Op, guard: Guard) -> Result<
             Err(Problem::new(Code::PreconditionFailed, detail).with_json("record", &json))
         }
         Written::NotFound(tombstone) => Err(not_found(tombstone.as_ref())),
-        Written::Rejected(limit) => Err(Problem::oversize(limit)),
+        Written::Rejected(limit) => {
+            if let Oversize::Quota(excess) = limit {
+                api.metrics.count_over_quota(excess.measure, 1);
+            }
+            Err(Problem::oversize(limit))
+        }
+        Written::OverQuota(excess) => {
+            api.metrics.count_over_quota(excess.measure, 1);
+            Err(Problem::quota(excess))
+        }
         Written::NoSpace => Err(Problem::no_space(&on.space)),
     }
 }

@@ -10,8 +10,8 @@ use super::access::{Guard, Rule};
 use super::observe::Observe;
 use super::problem::{Code, Problem};
 use super::{
-    Api, changes, clients, dashboard, example, extract, openapi, push, records, repair, retention, spaces, stats,
-    status, tokens,
+    Api, changes, clients, dashboard, example, extract, openapi, push, quota, records, repair, retention, spaces,
+    stats, status, tokens,
 };
 
 const CHANGES: &str = "/v1/spaces/{space}/changes";
@@ -34,6 +34,10 @@ pub fn routes(api: &web::Data<Api>, config: &mut web::ServiceConfig) {
         .add(config);
     at("/v1/spaces/{space}/manifest").get(Rule::READ, repair::manifest).add(config);
     at("/v1/spaces/{space}/fetch").post(Rule::READ, repair::fetch).add(config);
+    at("/v1/spaces/{space}/quota")
+        .get(Rule::READ, quota::read)
+        .put(Rule::ADMIN.audited("quota.configure"), quota::configure)
+        .add(config);
     at("/v1/spaces/{space}/retention")
         .get(Rule::READ, retention::read)
         .put(Rule::ADMIN.audited("retention.configure"), retention::configure)

@@ -47,7 +47,8 @@ pub fn pushed(
     let head = match pushed {
         Pushed::Done(answer) | Pushed::Refused(answer) => answer.head,
         Pushed::Resync(resync) => resync.head,
-        Pushed::NoSpace => return,
+        // Nobody knows the head here, and a client that is refused tries again.
+        Pushed::OverQuota(_) | Pushed::NoSpace => return,
     };
     if let client @ Some(_) = at.caller.client.as_ref() {
         let (rev, at_time, agent) = (rev_of(&cursor), api.clock.now(), agent(req));

@@ -333,20 +333,39 @@ pub(super) fn refused(
         applied.rejected += 1;
         reject(connection, only, follows, problem, now)?;
     } else {
-        let first = edits::table.select(diesel::dsl::min(edits::position)).first::<Option<i64>>(connection)?;
-        let first = first.unwrap_or(1) - i64::try_from(sent.len()).unwrap_or(0);
-        for (position, Sent { collection, id, base, data, .. }) in (first..).zip(sent) {
-            let edit = match Edit::find(connection, &collection, &id)? {
-                Some(edit) => Edit { base, follows: false, ..edit },
-                None => Edit { position, collection, id, base, follows: false, data },
-            };
-            edit.save(connection)?;
-        }
+        unform(connection, sent)?;
     }
+    none_is_sent(connection, &mut state)?;
+    Ok(Some(applied))
+}
+
+/// A push that the server refused for the quota of the space (403 `quota_exceeded`): its changes are edits again, so that
+/// what makes room can be pushed before them.
+pub(super) fn put_off(connection: &mut SqliteConnection, answers: i64) -> Result<(), ReplicaError> {
+    let Some(mut state) = begin(connection, answers)? else { return Ok(()) };
+    let sent = step::sent(connection)?;
+    unform(connection, sent)?;
+    none_is_sent(connection, &mut state)
+}
+
+/// Makes edits of the changes of a push that was not applied, before all others.
+fn unform(connection: &mut SqliteConnection, sent: Vec<Sent>) -> Result<(), ReplicaError> {
+    let first = edits::table.select(diesel::dsl::min(edits::position)).first::<Option<i64>>(connection)?;
+    let first = first.unwrap_or(1) - i64::try_from(sent.len()).unwrap_or(0);
+    for (position, Sent { collection, id, base, data, .. }) in (first..).zip(sent) {
+        let edit = match Edit::find(connection, &collection, &id)? {
+            Some(edit) => Edit { base, follows: false, ..edit },
+            None => Edit { position, collection, id, base, follows: false, data },
+        };
+        edit.save(connection)?;
+    }
+    Ok(())
+}
+
+fn none_is_sent(connection: &mut SqliteConnection, state: &mut State) -> Result<(), ReplicaError> {
     diesel::delete(sending::table).execute(connection)?;
     (state.sending_seq, state.sending_cursor) = (None, None);
-    state.save(connection)?;
-    Ok(Some(applied))
+    state.save(connection)
 }
 
 /// Our change as the record that it became.

@@ -43,6 +43,15 @@ pub(super) enum Reason {
     Different,
 }
 
+/// What may be taken into a push.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Taking {
+    /// Edits, at the most.
+    pub most: usize,
+    /// Whether the space is full: what makes room is taken always.
+    pub deletions_only: bool,
+}
+
 /// The step to take, with its request and the number of answers that were applied before it.
 #[derive(Clone, Debug)]
 pub(super) struct Task {
@@ -52,12 +61,12 @@ pub(super) struct Task {
 }
 
 /// The step that follows from what is held; `None` where only a pull to make sure is left, and `pulled` says that it was
-/// made. `batch` bounds the push that may be formed.
+/// made. `taking` says what may be taken into a push that is formed.
 pub(super) fn next(
     connection: &mut SqliteConnection,
     collections: Option<&Collections>,
     pulled: bool,
-    batch: usize,
+    taking: Taking,
 ) -> Result<Option<Task>, ReplicaError> {
     let mut state = State::load(connection)?;
     let remaining = state.remaining()?;
@@ -68,7 +77,7 @@ pub(super) fn next(
         return Ok(Some(Task { step: Step::Fetch { asked, rest }, request, answers: state.answers }));
     }
     // An edit whose only base is the cursor waits for one that is whole (§4): of what came after this one, some is our own.
-    let waits = state.sending_seq.is_none() && state.whole && !form(connection, &mut state, batch)?;
+    let waits = state.sending_seq.is_none() && state.whole && !form(connection, &mut state, taking)?;
     if let Some(seq) = state.sending_seq {
         let sent = sent(connection)?;
         let request = push(&state, seq, &sent, collections)?;
@@ -102,9 +111,12 @@ pub(super) fn sent(connection: &mut SqliteConnection) -> Result<Vec<Sent>, Repli
 }
 
 /// Takes edits in their order into a push, if there are any. `false` if the first of them waits for a pull.
-fn form(connection: &mut SqliteConnection, state: &mut State, batch: usize) -> Result<bool, ReplicaError> {
-    let limit = i64::try_from(batch.min(PUSH)).unwrap_or(1);
-    let waiting = edits::table.order(edits::position).limit(limit).select(Edit::as_select());
+fn form(connection: &mut SqliteConnection, state: &mut State, taking: Taking) -> Result<bool, ReplicaError> {
+    let limit = i64::try_from(taking.most.min(PUSH)).unwrap_or(1);
+    let mut waiting = edits::table.order(edits::position).limit(limit).select(Edit::as_select()).into_boxed();
+    if taking.deletions_only {
+        waiting = waiting.filter(edits::data.is_null());
+    }
     let is_whole = |cursor: &String| cursor.parse().is_ok_and(|cursor: Cursor| cursor.progress == Progress::Whole);
     let under_way = state.cursor.as_ref().is_some_and(|cursor| !is_whole(cursor));
     let mut waits = false;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::apply::{self, Applied, Pulled};
 use super::state::State;
-use super::step::{self, Reason, Step, Task};
+use super::step::{self, Reason, Step, Taking, Task};
 use super::transport::{Request, Response};
 use super::wire::{Answer, Fetched, Manifest, Page, Problem};
 use super::{Replica, ReplicaError, Sum, Verdict};
@@ -15,6 +15,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Repairs in one sync: whoever needs more of them is overtaken by purges again and again.
 const REPAIRS: u32 = 10;
+/// The code of a refusal because of how full the space is, and not of who asks.
+const QUOTA_EXCEEDED: &str = "quota_exceeded";
 /// The reason of a repair that no answer of the server asked for.
 const DIFFERENT: &str = "different";
 
@@ -83,6 +85,8 @@ pub(super) struct Sync<'a> {
     /// Whether a pull to the end was made.
     pulled: bool,
     batch: usize,
+    /// Why the server takes nothing more that adds to the space.
+    over_quota: Option<ReplicaError>,
     to_fetch: u64,
     /// Repairs that were begun.
     repairs: u32,
@@ -100,6 +104,7 @@ impl<'a> Sync<'a> {
             report: Report::default(),
             pulled: false,
             batch: step::PUSH,
+            over_quota: None,
             to_fetch: 0,
             repairs: 0,
             mends: true,
@@ -110,6 +115,9 @@ impl<'a> Sync<'a> {
     /// Takes steps until the replica is whole and has checked itself.
     pub fn run(mut self) -> Result<Report, ReplicaError> {
         self.steps()?;
+        if let Some(refusal) = self.over_quota {
+            return Err(refusal);
+        }
         self.replica.write(|file| {
             let mut state = State::load(file)?;
             state.synced_at = Some(SystemClock.now().micros());
@@ -148,8 +156,8 @@ impl<'a> Sync<'a> {
     }
 
     fn next(&self) -> Result<Option<Task>, ReplicaError> {
-        let (pulled, batch) = (self.pulled, self.batch);
-        self.replica.write(|file| step::next(file, self.replica.collections(), pulled, batch))
+        let taking = Taking { most: self.batch, deletions_only: self.over_quota.is_some() };
+        self.replica.write(|file| step::next(file, self.replica.collections(), self.pulled, taking))
     }
 
     /// Makes the request of a task and applies the answer. Answers why a repair is due.
@@ -179,6 +187,10 @@ impl<'a> Sync<'a> {
                 let now = SystemClock.now();
                 let applied = self.replica.write(|file| apply::refused(file, task.answers, &problem, now))?;
                 self.count(applied);
+            }
+            (Step::Send { .. }, 403) if Problem::parse(&response.body).code == QUOTA_EXCEEDED => {
+                self.replica.write(|file| apply::put_off(file, task.answers))?;
+                self.over_quota = Some(refusal(&response, false));
             }
             (Step::Fetch { asked, rest }, 200) => {
                 let page = Fetched::parse(&response.body)?;
@@ -238,6 +250,8 @@ impl<'a> Sync<'a> {
         let (scoped, now) = (self.replica.collections().is_some(), SystemClock.now());
         let applied = self.replica.write(|file| apply::answer(file, task.answers, &answer, scoped, now))?;
         self.pulled = false;
+        // There may be room now.
+        self.over_quota = None;
         self.count(applied);
         (self.progress)(Progress::Pushed(self.report.pushed));
         Ok(())
@@ -300,7 +314,8 @@ impl<'a> Sync<'a> {
 fn refusal(response: &Response, blank: bool) -> ReplicaError {
     let problem = Problem::parse(&response.body);
     match response.status {
-        401 | 403 => ReplicaError::Denied(said(response)),
+        401 => ReplicaError::Denied(said(response)),
+        403 if problem.code != QUOTA_EXCEEDED => ReplicaError::Denied(said(response)),
         404 if problem.code == "not_found" && !blank => ReplicaError::Gone,
         status if problem.code.is_empty() => {
             ReplicaError::Protocol(format!("an answer with status {status} and without a problem"))

@@ -177,7 +177,7 @@ impl Recount {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Epoch, Lineage, Retention, RetentionPolicy};
+    use crate::domain::{Epoch, Lineage, QuotaRule, Retention, RetentionPolicy};
 
     fn rev(value: u64) -> Rev {
         Rev::new(value).unwrap()
@@ -204,6 +204,7 @@ mod tests {
             lineage: Lineage::new(Epoch::from_random(1)),
             head: rev(9),
             policy: RetentionPolicy::of(Retention::DEFAULT),
+            quota: QuotaRule::default(),
             created_at: Timestamp::default(),
             modified_at: Timestamp::default(),
             collections: [(name("a"), a), (name("gone"), gone)].into(),

@@ -27,7 +27,8 @@ use crate::domain::push::{PushRequest, Pushed};
 use crate::domain::record::{RecordWrite, Written};
 use crate::domain::repair::{FetchRequest, Fetched, Manifest, ManifestRequest};
 use crate::domain::{
-    Change, Clock, CollectionName, RecordId, Retention, RetentionPolicy, SpaceName, SpaceState, SystemClock,
+    Change, Clock, CollectionName, Quota, QuotaChange, RecordId, Retention, RetentionPolicy, SpaceName, SpaceState,
+    SystemClock,
 };
 use crate::feed::Feed;
 
@@ -60,6 +61,12 @@ pub trait Store: Copying + RetentionStore + TokenStore + Send + Sync + 'static {
 
     /// Creates a space, or changes what is given of its policy. The flag says whether it was created.
     async fn configure(&self, name: SpaceName, policy: PolicyChange) -> Result<(Arc<SpaceState>, bool), StoreError>;
+
+    /// Changes what is given of a space's quota.
+    async fn set_quota(&self, name: SpaceName, change: QuotaChange) -> Result<Arc<SpaceState>, StoreError>;
+
+    /// The quota of spaces that say nothing of it.
+    fn default_quota(&self) -> Quota;
 
     /// Removes a space with all it holds.
     async fn delete_space(&self, name: SpaceName) -> Result<(), StoreError>;
@@ -173,6 +180,8 @@ pub struct StoreOptions {
     pub feed: Feed,
     /// The retention that a new space gets, and then has.
     pub default_retention: Retention,
+    /// The quota of spaces that say nothing of it.
+    pub default_quota: Quota,
     /// Read connections.
     pub readers: u32,
     /// Writes that may wait before more are turned away as [`StoreError::Busy`].
@@ -214,6 +223,7 @@ impl Default for StoreOptions {
             clock: Arc::new(SystemClock),
             feed: Feed::default(),
             default_retention: Retention::DEFAULT,
+            default_quota: Quota::default(),
             readers: 4,
             queue: 4096,
             remote: RemoteOptions::default(),

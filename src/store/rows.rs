@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use diesel::ExpressionMethods;
+use diesel::dsl::Eq;
+
 use super::schema::{epochs, records, spaces};
 use super::{Sample, StoreError};
 use crate::domain::client::{KnownClient, Place};
 use crate::domain::cursor::CursorFault;
 use crate::domain::{
-    Change, Checksum, ClientName, CollectionName, CollectionState, Collections, Document, Epoch, Lineage, RecordId,
-    RetentionPolicy, Rev, SpaceName, SpaceState, State, Timestamp,
+    Allowance, Change, Checksum, ClientName, CollectionName, CollectionState, Collections, Document, Epoch, Lineage,
+    QuotaRule, RecordId, RetentionPolicy, Rev, SpaceName, SpaceState, State, Timestamp,
 };
 
 /// Names of spaces: from one on, after another one, and before a third.
@@ -52,8 +55,18 @@ impl SpaceRow {
         collections: Vec<CollectionColumns>,
         epochs: Vec<EpochColumns>,
     ) -> Result<Self, StoreError> {
-        let (id, name, head, retention, hold_for_clients, max_retention, max_tombstones, created_at, modified_at) =
-            space;
+        let (
+            id,
+            name,
+            head,
+            retention,
+            hold_for_clients,
+            max_retention,
+            max_tombstones,
+            quota,
+            created_at,
+            modified_at,
+        ) = space;
         let name = SpaceName::new(&name.unwrap_or_default()).map_err(|fault| corrupt(id, "name", fault))?;
         let policy = RetentionPolicy {
             retention: retention.parse().map_err(|fault| corrupt(id, "retention", fault))?,
@@ -85,6 +98,7 @@ impl SpaceRow {
             lineage: lineage(id, epochs)?,
             head: Rev::from_stored(head),
             policy,
+            quota: quota_rule(quota),
             created_at: Timestamp::from_micros(created_at),
             modified_at: Timestamp::from_micros(modified_at),
             collections: states,
@@ -151,6 +165,7 @@ pub(super) type SpaceSelection = (
     spaces::hold_for_clients,
     spaces::max_retention,
     spaces::max_tombstones,
+    QuotaSelection,
     spaces::created_at,
     spaces::modified_at,
 );
@@ -163,11 +178,37 @@ pub(super) const SPACE: SpaceSelection = (
     spaces::hold_for_clients,
     spaces::max_retention,
     spaces::max_tombstones,
+    (spaces::quota_records, spaces::quota_bytes, spaces::quota_record_bytes),
     spaces::created_at,
     spaces::modified_at,
 );
 /// A row of [`SPACE`].
-pub(super) type SpaceColumns = (i64, Option<String>, i64, String, bool, String, Option<i64>, i64, i64);
+pub(super) type SpaceColumns = (i64, Option<String>, i64, String, bool, String, Option<i64>, QuotaColumns, i64, i64);
+
+type QuotaSelection = (spaces::quota_records, spaces::quota_bytes, spaces::quota_record_bytes);
+type QuotaColumns = (Option<i64>, Option<i64>, Option<i64>);
+
+/// The columns of a quota with their values, to be written.
+pub(super) type QuotaValues = (
+    Eq<spaces::quota_records, Option<i64>>,
+    Eq<spaces::quota_bytes, Option<i64>>,
+    Eq<spaces::quota_record_bytes, Option<i64>>,
+);
+
+/// See [`QuotaValues`].
+pub(super) fn quota_values(rule: QuotaRule) -> QuotaValues {
+    (
+        spaces::quota_records.eq(rule.records.to_stored()),
+        spaces::quota_bytes.eq(rule.bytes.to_stored()),
+        spaces::quota_record_bytes.eq(rule.record_bytes.to_stored()),
+    )
+}
+
+/// The quota that a space's columns say.
+pub(super) fn quota_rule((records, bytes, record_bytes): QuotaColumns) -> QuotaRule {
+    let allowance = Allowance::from_stored;
+    QuotaRule { records: allowance(records), bytes: allowance(bytes), record_bytes: allowance(record_bytes) }
+}
 
 /// A whole row of `collections`.
 pub(super) type CollectionColumns = (i64, i64, String, i64, i64, i64, i64, i64, i64, i64, i64);

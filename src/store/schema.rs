@@ -15,6 +15,9 @@ diesel::table! {
         copying -> Nullable<Text>,
         version -> BigInt,
         max_tombstones -> Nullable<BigInt>,
+        quota_records -> Nullable<BigInt>,
+        quota_bytes -> Nullable<BigInt>,
+        quota_record_bytes -> Nullable<BigInt>,
     }
 }
 

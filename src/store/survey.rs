@@ -5,7 +5,8 @@ use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
 use super::StoreError;
-use crate::domain::{Retention, Rev, SpaceName, Timestamp};
+use super::rows::quota_rule;
+use crate::domain::{QuotaRule, Retention, Rev, SpaceName, Timestamp};
 
 /// What a look found.
 #[derive(Clone, Debug)]
@@ -51,6 +52,10 @@ pub struct SurveyedSpace {
     pub retention: Retention,
     /// Live records.
     pub records: u64,
+    /// Bytes of their ids and data.
+    pub record_bytes: u64,
+    /// What it says of how much it may hold.
+    pub quota: QuotaRule,
     /// Tombstones.
     pub tombstones: u64,
     /// When the oldest of them was made.
@@ -104,7 +109,8 @@ pub(super) const TOTAL: &str = "
 /// what was purged and is perhaps not swept up yet. `place` is the name of the function that finds a text in another one.
 pub(super) fn spaces(limit: usize, deleted: &str, place: &str) -> String {
     format!(
-        "SELECT t.name, t.head, t.retention, t.records, t.dead, t.horizon,
+        "SELECT t.name, t.head, t.retention, t.records, t.record_bytes, t.dead, t.horizon,
+            t.quota_records, t.quota_bytes, t.quota_record_bytes,
             (SELECT MIN((SELECT r.modified_at FROM records r
                 WHERE r.collection_id = c.id AND {deleted} AND r.rev > c.horizon ORDER BY r.rev LIMIT 1))
             FROM collections c WHERE c.space_id = t.id AND c.tombstones > 0) AS oldest,
@@ -113,13 +119,14 @@ pub(super) fn spaces(limit: usize, deleted: &str, place: &str) -> String {
                 AND k.rev < (SELECT MAX(c.horizon) FROM collections c WHERE c.space_id = t.id AND (k.collections IS NULL
                     OR {place}(',' || k.collections || ',', ',' || c.name || ',') > 0))) AS behind
         FROM (
-            SELECT s.id, s.name, s.head, s.retention,
+            SELECT s.id, s.name, s.head, s.retention, s.quota_records, s.quota_bytes, s.quota_record_bytes,
                 CAST(COALESCE(SUM(c.live), 0) AS BIGINT) AS records,
+                CAST(COALESCE(SUM(c.live_bytes), 0) AS BIGINT) AS record_bytes,
                 CAST(COALESCE(SUM(c.tombstones), 0) AS BIGINT) AS dead,
                 COALESCE(MAX(c.horizon), 0) AS horizon
             FROM spaces s LEFT JOIN collections c ON c.space_id = s.id
             WHERE s.name IS NOT NULL
-            GROUP BY s.id, s.name, s.head, s.retention
+            GROUP BY s.id, s.name, s.head, s.retention, s.quota_records, s.quota_bytes, s.quota_record_bytes
             ORDER BY dead DESC, s.name LIMIT {limit}) t
         ORDER BY t.dead DESC, t.name"
     )
@@ -136,6 +143,14 @@ pub(super) struct SurveyedColumns {
     retention: String,
     #[diesel(sql_type = BigInt)]
     records: i64,
+    #[diesel(sql_type = BigInt)]
+    record_bytes: i64,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    quota_records: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    quota_bytes: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    quota_record_bytes: Option<i64>,
     #[diesel(sql_type = BigInt)]
     dead: i64,
     #[diesel(sql_type = BigInt)]
@@ -157,6 +172,8 @@ impl SurveyedColumns {
             horizon: Rev::from_stored(self.horizon),
             retention: self.retention.parse().map_err(StoreError::internal)?,
             records: self.records.unsigned_abs(),
+            record_bytes: self.record_bytes.unsigned_abs(),
+            quota: quota_rule((self.quota_records, self.quota_bytes, self.quota_record_bytes)),
             tombstones: self.dead.unsigned_abs(),
             oldest_tombstone: self.oldest.map(Timestamp::from_micros),
             clients: self.clients.unsigned_abs(),

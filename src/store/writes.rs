@@ -2,12 +2,24 @@
 //! steps; what a transaction is, each of them says by [`Writing`].
 
 use super::StoreError;
-use crate::domain::push::{self, Decision, Existing, Knowledge, Outcome, PushAnswer, PushRequest, Pushed};
+use crate::domain::push::{
+    self, Decision, Existing, Knowledge, Outcome, PushAnswer, PushRequest, Pushed, RecordLimits,
+};
+use crate::domain::quota::{Excess, Usage};
 use crate::domain::record::{self, RecordWrite, WriteDecision, Written};
 use crate::domain::{
-    Change, CollectionName, CollectionState, Document, Epoch, RecordId, RetentionPolicy, Rev, SpaceName, SpaceState,
-    State, Timestamp,
+    Change, CollectionName, CollectionState, Document, Epoch, Quota, RecordId, Retention, RetentionPolicy, Rev,
+    SpaceName, SpaceState, State, Timestamp,
 };
+
+/// What a space has that says nothing itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Defaults {
+    /// For a new space, which then has it.
+    pub retention: Retention,
+    /// For every space, for as long as it says nothing.
+    pub quota: Quota,
+}
 
 /// A write transaction, as the steps of this file need it. It sees its own writes.
 pub(super) trait Writing {
@@ -15,6 +27,8 @@ pub(super) trait Writing {
     fn space(&mut self, name: &SpaceName) -> Result<Option<&SpaceState>, StoreError>;
     /// Makes a space of that name, which must not exist, with a new epoch; without a policy it gets the default one.
     fn create_space(&mut self, name: &SpaceName, policy: Option<RetentionPolicy>) -> Result<(), StoreError>;
+    /// The quota of spaces that say nothing of it.
+    fn default_quota(&self) -> Quota;
     /// What is there of a record.
     fn existing(
         &mut self,
@@ -59,11 +73,22 @@ pub(super) fn push(transaction: &mut impl Writing, request: &PushRequest) -> Res
         }
     }
     let duplicate = request.seq.as_ref().is_some_and(|(_, seq)| *seq <= last_seq);
-    let judged = judge(transaction, request, previous_head, duplicate)?;
+    let quota = quota(transaction, &request.space)?;
+    let judged = judge(transaction, request, quota, previous_head, duplicate)?;
     let harmless = judged.iter().all(|(_, decision)| !matches!(decision, Decision::Conflict | Decision::Reject(_)));
     let refused = request.atomic && !harmless && !duplicate;
     let writes = |decision: &Decision| matches!(decision, Decision::Put(_) | Decision::Delete);
     let applied = if refused { 0 } else { judged.iter().filter(|(_, decision)| writes(decision)).count() };
+    let to_write = request.changes.iter().zip(&judged).filter_map(|(change, (existing, decision))| match decision {
+        Decision::Put(data) => Some((&change.id, existing, Some(data))),
+        Decision::Delete => Some((&change.id, existing, None)),
+        Decision::Unchanged | Decision::Conflict | Decision::Reject(_) => None,
+    });
+    if applied > 0
+        && let Some(excess) = excess(transaction, &request.space, quota, to_write)?
+    {
+        return Ok(Pushed::OverQuota(excess));
+    }
     if applied > 0 && transaction.space(&request.space)?.is_none() {
         transaction.create_space(&request.space, None)?;
     }
@@ -114,9 +139,11 @@ pub(super) fn push(transaction: &mut impl Writing, request: &PushRequest) -> Res
 fn judge(
     transaction: &mut impl Writing,
     request: &PushRequest,
+    quota: Quota,
     head: Rev,
     duplicate: bool,
 ) -> Result<Vec<(Existing, Decision)>, StoreError> {
+    let limits = RecordLimits { bytes: request.max_record_bytes, quota };
     let mut judged = Vec::with_capacity(request.changes.len());
     for change in &request.changes {
         let existing = transaction.existing(&request.space, &change.collection, &change.id)?;
@@ -126,11 +153,39 @@ fn judge(
             push::decide_duplicate(&existing, &change.op)
         } else {
             let knowledge = Knowledge { head, cursor };
-            push::decide(&existing, &change.op, change.base, knowledge, request.max_record_bytes)
+            push::decide(&existing, &change.op, change.base, knowledge, limits)
         };
         judged.push((existing, decision));
     }
     Ok(judged)
+}
+
+/// What counts as the quota of a space, also of one that is not there yet.
+fn quota(transaction: &mut impl Writing, space: &SpaceName) -> Result<Quota, StoreError> {
+    let default = transaction.default_quota();
+    Ok(transaction.space(space)?.map_or(default, |state| state.quota.under(default)))
+}
+
+/// The quota that stands against what these writes, each with what is there and what is to be, would leave in the space.
+fn excess<'w>(
+    transaction: &mut impl Writing,
+    space: &SpaceName,
+    quota: Quota,
+    writes: impl Iterator<Item = (&'w RecordId, &'w Existing, Option<&'w Document>)>,
+) -> Result<Option<Excess>, StoreError> {
+    if !quota.bounds_space() {
+        return Ok(None);
+    }
+    let held = transaction.space(space)?.map(|state| Usage::of(&state.tally(None))).unwrap_or_default();
+    let mut then = held;
+    for (id, existing, after) in writes {
+        let before = match existing {
+            Existing::Record { data, .. } => data.as_ref(),
+            Existing::Nothing => None,
+        };
+        then.replace(id.as_str().len(), before, after);
+    }
+    Ok(quota.admit(held, then).err())
 }
 
 /// Carries out a write of one record (§5).
@@ -142,8 +197,14 @@ pub(super) fn write(transaction: &mut impl Writing, request: &RecordWrite) -> Re
         let (rev, modified_at) = Writing::apply(transaction, space, collection, id, &existing, state.clone())?;
         Ok::<_, StoreError>(Change { collection: collection.clone(), id: id.clone(), rev, modified_at, state })
     };
-    match record::decide(&existing, &request.op, &request.guard, request.max_record_bytes) {
+    let quota = quota(transaction, space)?;
+    let limits = RecordLimits { bytes: request.max_record_bytes, quota };
+    match record::decide(&existing, &request.op, &request.guard, limits) {
         WriteDecision::Put { data, created } => {
+            let writes = std::iter::once((id, &existing, Some(&data)));
+            if let Some(excess) = excess(transaction, space, quota, writes)? {
+                return Ok(Written::OverQuota(excess));
+            }
             if !known {
                 transaction.create_space(space, None)?;
             }

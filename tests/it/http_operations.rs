@@ -34,6 +34,7 @@ async fn of_a_server() -> (BTreeSet<String>, Numbers) {
         Config { survey_age: Duration::ZERO, compact_interval: Duration::from_millis(20), ..Config::default() };
     let server = Server::start_with(config).await;
     server.write("a", &json!({})).await;
+    server.put("/v1/spaces/demo/quota", &json!({"records": 10, "bytes": 10})).await.expect(200);
     let all = server
         .numbers_when("all of them are there", |seen| {
             seen.has("strandline_compactor_last_round_timestamp_seconds")

@@ -30,6 +30,7 @@ mod http_plan;
 mod http_program;
 mod http_pull;
 mod http_push;
+mod http_quota;
 mod http_records;
 mod http_repair;
 mod http_retention;

@@ -68,6 +68,11 @@ export function problemError(problem: Problem, retryAfter?: number): StrandlineE
   return new StrandlineError(problem, retryAfter);
 }
 
+/** Whether the space is to hold no more than it does: a 403 that is no matter of who asks. */
+export function isOverQuota(error: unknown): boolean {
+  return error instanceof StrandlineError && error.code === "quota_exceeded";
+}
+
 /** Whether the same call may succeed later: the network's troubles, an overloaded server, a server that restarts. */
 export function isTransient(error: unknown): boolean {
   return error instanceof StrandlineError ? TRANSIENT.has(error.status) : error instanceof NetworkError;

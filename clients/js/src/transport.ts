@@ -127,7 +127,7 @@ class Line {
     } catch (cause) {
       this.close();
       this.#caller?.throwIfAborted();
-      throw new NetworkError("the server cannot be reached, or has stopped answering", { cause });
+      throw new NetworkError("the server does not answer", { cause });
     }
   }
 

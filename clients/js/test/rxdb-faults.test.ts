@@ -249,6 +249,24 @@ for (const status of [401, 403]) {
   });
 }
 
+test("a space that is full ends nothing: deletions go through, and the rest when there is room", async () => {
+  const a = await stage.deviceWith(["x", "y"]);
+  await stage.server.bound(stage.space, 2);
+  await a.todos.bulkUpsert(["1", "2"].map((id) => ({ id, title: "new" })));
+  await until(() => a.errors.length > 1, "it was refused, and tried again");
+  assert.match(JSON.stringify(a.errors), /quota_exceeded/);
+  assert.deepEqual((await a.unsynced()).sort(), ["1", "2"]);
+
+  // Deleted later, and behind what RxDB tries again and again.
+  await a.delete("y");
+  await until(async () => !("y" in (await stage.titles())), "the deletion went through");
+  assert.deepEqual((await a.unsynced()).sort(), ["1", "2"]);
+  await a.delete("2");
+  await a.equals(stage.server);
+  assert.deepEqual(Object.keys(await stage.titles()), ["1", "x"]);
+  assert.deepEqual(a.conflicts, []);
+});
+
 test("a pause in the middle of a push loses nothing", async () => {
   const a = await stage.deviceWith(["x"]);
   await stage.server.put(stage.space, "todos", "x", { title: "from there" });

@@ -609,6 +609,44 @@ test("a row that is too large blocks no other, is told once, and goes through wh
   await assertSettled(a, b);
 });
 
+test("a space that is full takes what makes room, and the rest of the outbox waits", async () => {
+  const [a, b] = (await given(2)) as [Device, Device];
+  for (const id of ["1", "2", "3"]) await a.create(id, { title: id });
+  await a.sync();
+  await bench.server.bound(bench.space, 3);
+  for (const id of ["4", "5"]) await a.create(id, { title: id });
+  await bench.server.put(bench.space, "todos", "1", { title: "from there" });
+  const full = (error: unknown) => error instanceof StrandlineError && error.code === "quota_exceeded";
+  await assert.rejects(a.sync(), full);
+  assert.equal((await todos(a))["1"], "from there");
+  assert.deepEqual(await a.unpushed(), ["4", "5"]);
+
+  // Deletions go through, also those that lie in another push than what is refused.
+  for (const id of ["2", "3"]) await a.delete(id);
+  await assert.rejects(a.sync({ pushLimits: { changes: 1, bytes: 1 << 20 } }), full);
+  assert.deepEqual([...(await bench.server.records(bench.space, "todos")).keys()], ["1"]);
+  assert.equal((await a.sync()).pushed, 2);
+  await b.sync();
+  await assertSettled(a, b);
+  assert.deepEqual([a.conflicts, a.rejected], [[], []]);
+});
+
+test("a push without an answer that finds its space full was not carried out", async () => {
+  const [a] = (await given(1)) as [Device];
+  await a.create("1", { title: "one" });
+  await a.sync();
+  await a.create("2", { title: "two" });
+  bench.proxy.reset(isPush);
+  await assert.rejects(a.sync(), NetworkError);
+  await bench.server.bound(bench.space, 1);
+  await bench.server.put(bench.space, "todos", "1", { title: "from there" });
+  await assert.rejects(a.sync(), StrandlineError);
+  assert.equal((await todos(a))["1"], "from there");
+  await bench.server.bound(bench.space, 2);
+  await a.sync();
+  await assertSettled(a);
+});
+
 test("a row that makes the whole push malformed blocks no other", async () => {
   const [a] = (await given(1)) as [Device];
   for (const id of ["1", "a\u0007b", "3", "4"]) await a.create(id, { title: id });

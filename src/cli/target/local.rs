@@ -13,10 +13,11 @@ use crate::domain::access::TokenId;
 use crate::domain::pull::{Page, PullRequest, Pulled};
 use crate::domain::push::{self, Outcome, Proposal, PushRequest};
 use crate::domain::{
-    ClientName, Clock, CollectionName, Collections, Cursor, RecordId, Retention, RetentionPolicy, Since, SpaceName,
-    SpaceState, SystemClock,
+    ClientName, Clock, CollectionName, Collections, Cursor, QuotaChange, RecordId, Retention, RetentionPolicy, Since,
+    SpaceName, SpaceState, SystemClock,
 };
 use crate::http::Limits;
+use crate::http::wire::quota::SpaceQuota;
 use crate::http::wire::retention::{Known, Plan, RetentionState};
 use crate::http::wire::stats::Stats;
 use crate::http::wire::tokens::{IssuedToken, ListedToken};
@@ -107,6 +108,14 @@ impl Target for Local {
         // Asked first: `configure` would make a space of a mistyped name.
         self.store.space(name).await?;
         Ok(self.store.configure(name.clone(), change).await?.0.policy)
+    }
+
+    async fn quota(&self, name: &SpaceName) -> Result<SpaceQuota, CliError> {
+        Ok(SpaceQuota::new(&*self.store.space(name).await?, None))
+    }
+
+    async fn set_quota(&self, name: &SpaceName, change: QuotaChange) -> Result<SpaceQuota, CliError> {
+        Ok(SpaceQuota::new(&*self.store.set_quota(name.clone(), change).await?, None))
     }
 
     async fn plan(&self, name: &SpaceName, windows: &[Retention]) -> Result<Plan, CliError> {
@@ -200,6 +209,7 @@ impl Target for Local {
                 Ok(Pushed { results, head: answer.head })
             }
             push::Pushed::Resync(resync) => Err(CliError::Resync(resync.reason)),
+            push::Pushed::OverQuota(excess) => Err(CliError::OverQuota(excess.to_string())),
             push::Pushed::NoSpace => Err(CliError::NoSpace(space.clone())),
         }
     }

@@ -16,8 +16,10 @@ use crate::domain::access::TokenId;
 use crate::domain::pull::Page;
 use crate::domain::push::Proposal;
 use crate::domain::{
-    ClientName, CollectionName, Collections, Cursor, RecordId, Retention, RetentionPolicy, Rev, Since, SpaceName,
+    ClientName, CollectionName, Collections, Cursor, QuotaChange, RecordId, Retention, RetentionPolicy, Rev, Since,
+    SpaceName,
 };
+use crate::http::wire::quota::SpaceQuota;
 use crate::http::wire::retention::{Known, Plan, RetentionState};
 use crate::http::wire::stats::Stats;
 use crate::http::wire::tokens::{IssuedToken, ListedToken};
@@ -48,6 +50,12 @@ pub trait Target: Send + Sync {
 
     /// Changes what is given of that rule.
     async fn set_retention(&self, name: &SpaceName, change: PolicyChange) -> Result<RetentionPolicy, CliError>;
+
+    /// How much a space may hold.
+    async fn quota(&self, name: &SpaceName) -> Result<SpaceQuota, CliError>;
+
+    /// Changes what is given of that.
+    async fn set_quota(&self, name: &SpaceName, change: QuotaChange) -> Result<SpaceQuota, CliError>;
 
     /// What purges by each of these windows would do now.
     async fn plan(&self, name: &SpaceName, windows: &[Retention]) -> Result<Plan, CliError>;

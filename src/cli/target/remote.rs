@@ -18,8 +18,10 @@ use crate::domain::access::TokenId;
 use crate::domain::pull::{Page, Reason};
 use crate::domain::push::Proposal;
 use crate::domain::{
-    ClientName, CollectionName, Collections, Cursor, RecordId, Retention, RetentionPolicy, Rev, Since, SpaceName,
+    ClientName, CollectionName, Collections, Cursor, QuotaChange, RecordId, Retention, RetentionPolicy, Rev, Since,
+    SpaceName,
 };
+use crate::http::wire::quota::{self, SpaceQuota};
 use crate::http::wire::retention::{ClientList, Known, Plan, RetentionState};
 use crate::http::wire::stats::Stats;
 use crate::http::wire::tokens::{IssuedToken, ListedToken, TokenList};
@@ -141,6 +143,7 @@ impl Remote {
         let said = problem.sentence().map_or_else(|| format!("status {status}"), ToOwned::to_owned);
         match (status, space) {
             (401, _) => CliError::Failed(format!("the server asks for a token: set STRANDLINE_TOKEN ({said})")),
+            (403, _) if problem.code == "quota_exceeded" => CliError::OverQuota(said),
             (403, _) => CliError::Failed(format!("the token does not reach that far: {said}")),
             (404, Some(space)) if problem.code == "not_found" => CliError::NoSpace(space.clone()),
             (404, _) => unexpected(format_args!("status 404 at {}", self.base)),
@@ -228,6 +231,14 @@ impl Target for Remote {
     async fn set_retention(&self, name: &SpaceName, change: PolicyChange) -> Result<RetentionPolicy, CliError> {
         let body = wire::policy_body(change);
         parse::<wire::Policy>(&self.send(Method::PUT, Some(name), "/retention", Some(body)).await?)?.into_policy()
+    }
+
+    async fn quota(&self, name: &SpaceName) -> Result<SpaceQuota, CliError> {
+        parse(&self.send(Method::GET, Some(name), "/quota", None).await?)
+    }
+
+    async fn set_quota(&self, name: &SpaceName, change: QuotaChange) -> Result<SpaceQuota, CliError> {
+        parse(&self.send(Method::PUT, Some(name), "/quota", Some(quota::body(change))).await?)
     }
 
     async fn plan(&self, name: &SpaceName, windows: &[Retention]) -> Result<Plan, CliError> {

@@ -1,7 +1,7 @@
 //! Where a pull begins and what it answers, reason by reason as §3 has them.
 
 use super::*;
-use crate::domain::{CollectionState, Collections, Lineage, Retention, RetentionPolicy};
+use crate::domain::{CollectionState, Collections, Lineage, QuotaRule, Retention, RetentionPolicy};
 
 fn rev(value: u64) -> Rev {
     Rev::new(value).unwrap()
@@ -23,6 +23,7 @@ fn space() -> SpaceState {
         lineage,
         head: rev(100),
         policy: RetentionPolicy::of(Retention::DEFAULT),
+        quota: QuotaRule::default(),
         created_at: Timestamp::default(),
         modified_at: Timestamp::default(),
         collections: [("todos".parse().unwrap(), tally(90, 20)), ("lists".parse().unwrap(), tally(100, 60))].into(),

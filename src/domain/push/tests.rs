@@ -6,7 +6,7 @@ use super::*;
 use crate::domain::Epoch;
 use crate::domain::epoch::Lineage;
 use crate::domain::pull::Reason;
-use crate::domain::{CollectionState, Retention, RetentionPolicy};
+use crate::domain::{CollectionState, QuotaRule, Retention, RetentionPolicy};
 
 const HEAD: u64 = 100;
 /// The revision of the record that is there.
@@ -34,6 +34,11 @@ fn patch(text: &str) -> Op {
 
 fn record(data: Option<&str>) -> Existing {
     Existing::Record { rev: rev(AT), modified_at: Timestamp::from_micros(0), data: data.map(document) }
+}
+
+/// A bound of so many bytes, without a quota.
+fn bytes(bytes: usize) -> RecordLimits {
+    RecordLimits { bytes, quota: Quota::default() }
 }
 
 /// One word a decision, as in the table.
@@ -89,7 +94,7 @@ fn the_decision_table() {
     ];
     for (existing, base, cursor, on_put, on_patch, on_delete) in table {
         let knowledge = Knowledge { head: rev(HEAD), cursor };
-        let decide = |op: &Op| decide(existing, op, base, knowledge, 1_000);
+        let decide = |op: &Op| decide(existing, op, base, knowledge, bytes(1_000));
         let got = [decide(&other()), decide(&edit()), decide(&Op::Delete)];
         let words = got.each_ref().map(word);
         assert_eq!(words, [on_put, on_patch, on_delete], "{existing:?}, base {base:?}, cursor {cursor:?}");
@@ -98,7 +103,7 @@ fn the_decision_table() {
     for base in [seen, later, Any, stale, Absent, future] {
         for op in equal() {
             let knowledge = Knowledge { head: rev(HEAD), cursor: None };
-            assert_eq!(decide(&live, &op, base, knowledge, 1_000), Decision::Unchanged, "{op:?}, {base:?}");
+            assert_eq!(decide(&live, &op, base, knowledge, bytes(1_000)), Decision::Unchanged, "{op:?}, {base:?}");
         }
     }
 }
@@ -107,7 +112,7 @@ fn the_decision_table() {
 fn a_patch_is_of_what_the_server_has() {
     let knowledge = Knowledge { head: rev(HEAD), cursor: None };
     let live = record(Some(r#"{"title":"milk","hidden":10000000000000000000000001}"#));
-    let decision = decide(&live, &patch(r#"{"title":null,"done":true}"#), Base::Seen(rev(AT)), knowledge, 1_000);
+    let decision = decide(&live, &patch(r#"{"title":null,"done":true}"#), Base::Seen(rev(AT)), knowledge, bytes(1_000));
     assert_eq!(decision, Decision::Put(document(r#"{"hidden":10000000000000000000000001,"done":true}"#)));
 }
 
@@ -116,17 +121,17 @@ fn a_record_over_a_limit_is_rejected_alone() {
     let knowledge = Knowledge { head: rev(HEAD), cursor: None };
     let big = put(r#"{"title":"0123456789"}"#);
     let limit = Oversize::Bytes { bytes: 22, limit: 21 };
-    assert_eq!(decide(&Existing::Nothing, &big, Base::Absent, knowledge, 21), Decision::Reject(limit));
+    assert_eq!(decide(&Existing::Nothing, &big, Base::Absent, knowledge, bytes(21)), Decision::Reject(limit));
     assert_eq!(
-        decide(&Existing::Nothing, &big, Base::Absent, knowledge, 22),
+        decide(&Existing::Nothing, &big, Base::Absent, knowledge, bytes(22)),
         Decision::Put(document(r#"{"title":"0123456789"}"#))
     );
     // A patch that makes too much of what is there.
     let live = record(Some(r#"{"a":"0123456789"}"#));
-    let grown = decide(&live, &patch(r#"{"b":1}"#), Base::Any, knowledge, 20);
+    let grown = decide(&live, &patch(r#"{"b":1}"#), Base::Any, knowledge, bytes(20));
     assert_eq!(grown, Decision::Reject(Oversize::Bytes { bytes: 24, limit: 20 }));
     let deep = Op::Oversize(Oversize::Depth { limit: 128 });
-    assert_eq!(word(&decide(&live, &deep, Base::Any, knowledge, 20)), "rejected");
+    assert_eq!(word(&decide(&live, &deep, Base::Any, knowledge, bytes(20))), "rejected");
 }
 
 #[test]
@@ -158,6 +163,7 @@ fn space() -> SpaceState {
         lineage,
         head: rev(HEAD),
         policy: RetentionPolicy::of(Retention::DEFAULT),
+        quota: QuotaRule::default(),
         created_at: Timestamp::default(),
         modified_at: Timestamp::default(),
         collections: [("todos".parse().unwrap(), tally(60)), ("lists".parse().unwrap(), tally(HEAD))].into(),

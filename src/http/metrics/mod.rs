@@ -24,7 +24,8 @@ use prometheus_client::registry::Registry;
 use super::Api;
 use super::wire::push_answer;
 use crate::domain::pull::Reason;
-use crate::domain::push::{Outcome, Pushed};
+use crate::domain::push::{Outcome, Oversize, Pushed};
+use crate::domain::quota::Measure;
 use crate::store::StoreError;
 use present::Present;
 use survey::Surveyor;
@@ -72,8 +73,9 @@ pub struct Metrics {
     latency: Family<RouteLabels, Histogram, Latency>,
     pulls: Words<7>,
     resyncs: Words<4>,
-    pushes: Words<9>,
+    pushes: Words<10>,
     changes: Words<5>,
+    over_quota: Words<3>,
     sent: Words<4>,
     sent_bytes: Words<5>,
     repairs: Words<2>,
@@ -106,13 +108,30 @@ impl Metrics {
                 "pushes",
                 "Pushes by outcome",
                 "outcome",
-                ["done", "duplicate", "refused", "resync", "no_space", "busy", "unavailable", "storage_full", "failed"],
+                [
+                    "done",
+                    "duplicate",
+                    "refused",
+                    "resync",
+                    "quota_exceeded",
+                    "no_space",
+                    "busy",
+                    "unavailable",
+                    "storage_full",
+                    "failed",
+                ],
             ),
             changes: words.of(
                 "pushed_changes",
                 "Pushed changes by outcome",
                 "outcome",
                 ["applied", "unchanged", "conflict", "rejected", "not_applied"],
+            ),
+            over_quota: words.of(
+                "quota_refusals",
+                "Pushes, changes of pushes and writes of records refused because of a space's quota",
+                "quota",
+                Measure::ALL.map(Measure::as_str),
             ),
             sent: words.of("changes_sent", "Changes sent, by what they were sent in", "via", Via::RECORDS),
             sent_bytes: words.of(
@@ -168,6 +187,11 @@ impl Metrics {
         self.repairs.add(Repair::Fetch.word(), 1);
     }
 
+    /// Counts what a quota stood against.
+    pub fn count_over_quota(&self, measure: Measure, count: u64) {
+        self.over_quota.add(measure.as_str(), count);
+    }
+
     /// Counts a push and what became of its changes.
     pub fn count_push(&self, pushed: &Result<Pushed, StoreError>) {
         let (outcome, results): (_, &[Outcome]) = match pushed {
@@ -177,6 +201,10 @@ impl Metrics {
             Ok(Pushed::Resync(resync)) => {
                 self.count_resync(resync.reason);
                 ("resync", &[])
+            }
+            Ok(Pushed::OverQuota(excess)) => {
+                self.count_over_quota(excess.measure, 1);
+                ("quota_exceeded", &[])
             }
             Ok(Pushed::NoSpace) => ("no_space", &[]),
             Err(StoreError::Busy) => ("busy", &[]),
@@ -189,6 +217,11 @@ impl Metrics {
         for alike in results.chunk_by(|one, next| push_answer::status(one) == push_answer::status(next)) {
             if let Some(first) = alike.first() {
                 self.changes.add(push_answer::status(first), alike.len() as u64);
+            }
+            if let [Outcome::Rejected(_), ..] = alike {
+                let over_quota = |outcome: &&Outcome| matches!(outcome, Outcome::Rejected(Oversize::Quota(_)));
+                let count = alike.iter().filter(over_quota).count();
+                self.count_over_quota(Measure::RecordBytes, count as u64);
             }
         }
     }
@@ -206,6 +239,7 @@ pub async fn text(api: &Api) -> Result<String, std::fmt::Error> {
         subscribers: api.feed.subscribers(),
         store: api.store.meters(),
         compactor: api.progress.read(),
+        default_quota: api.store.default_quota(),
         survey,
     }));
     let mut out = String::new();

@@ -9,7 +9,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 use super::survey::SPACES;
 use super::writing::Writing;
 use crate::compactor::Account;
-use crate::domain::Timestamp;
+use crate::domain::{Quota, Timestamp};
 use crate::store::{Meters, PoolMeters, Survey, SurveyedSpace};
 
 /// Microseconds in a second.
@@ -22,6 +22,8 @@ pub(super) struct Present {
     pub subscribers: usize,
     pub store: Meters,
     pub compactor: Account,
+    /// What counts for spaces that say nothing of it.
+    pub default_quota: Quota,
     /// Nothing where the database did not answer.
     pub survey: Option<Arc<Survey>>,
 }
@@ -38,6 +40,7 @@ impl Collector for Present {
         let Some(survey) = &self.survey else { return Ok(()) };
         totals(&mut out, survey)?;
         spaces(&mut out, &survey.spaces, self.now)?;
+        quotas(&mut out, &survey.spaces, self.default_quota)?;
         room(&mut out, survey)
     }
 }
@@ -101,13 +104,19 @@ fn totals(out: &mut Writing<'_>, survey: &Survey) -> fmt::Result {
     out.gauge("tombstone_bytes", "Bytes of their ids", &total.tombstone_bytes)
 }
 
+/// What is said of a number that only some spaces are told apart by.
+fn told(what: &str) -> String {
+    format!("{what}; of the {SPACES} spaces with the most tombstones")
+}
+
 /// Numbers of single spaces. There are many of those, so that only some are told apart.
 fn spaces(out: &mut Writing<'_>, spaces: &[SurveyedSpace], now: Timestamp) -> fmt::Result {
-    let told = |what: &str| format!("{what}; of the {SPACES} spaces with the most tombstones");
     let of = |value: fn(&SurveyedSpace) -> u64| spaces.iter().map(move |space| (space.name.as_str(), value(space)));
     out.gauges("space_head", &told("The newest revision"), "space", of(|space| space.head.get()))?;
     out.gauges("space_horizon", &told("The newest revision purged"), "space", of(|space| space.horizon.get()))?;
     out.gauges("space_records", &told("Live records"), "space", of(|space| space.records))?;
+    let help = told("Bytes of the live records' ids and data");
+    out.gauges("space_record_bytes", &help, "space", of(|space| space.record_bytes))?;
     out.gauges("space_tombstones", &told("Tombstones"), "space", of(|space| space.tombstones))?;
     let known = told("Clients that name themselves and were seen");
     out.gauges("space_clients", &known, "space", of(|space| space.clients))?;
@@ -120,6 +129,17 @@ fn spaces(out: &mut Writing<'_>, spaces: &[SurveyedSpace], now: Timestamp) -> fm
     let window = |space: &SurveyedSpace| space.retention.window().map(|window| window.as_secs());
     let windows = spaces.iter().filter_map(|space| Some((space.name.as_str(), window(space)?)));
     out.gauges("space_retention_seconds", &told("How long tombstones are kept, unless for ever"), "space", windows)
+}
+
+/// What single spaces may hold, those that have a quota.
+fn quotas(out: &mut Writing<'_>, spaces: &[SurveyedSpace], default: Quota) -> fmt::Result {
+    let of = |limit: fn(Quota) -> Option<u64>| {
+        spaces.iter().filter_map(move |space| Some((space.name.as_str(), limit(space.quota.under(default))?)))
+    };
+    let help = told("Live records there may be, where that is bounded");
+    out.gauges("space_quota_records", &help, "space", of(|quota| quota.records))?;
+    let help = told("Bytes of the live records' ids and data there may be, where that is bounded");
+    out.gauges("space_quota_bytes", &help, "space", of(|quota| quota.bytes))
 }
 
 fn room(out: &mut Writing<'_>, survey: &Survey) -> fmt::Result {

@@ -7,6 +7,7 @@ pub mod change;
 pub mod page;
 pub mod push_answer;
 pub mod push_body;
+pub mod quota;
 pub mod read;
 pub mod repair;
 pub mod retention;

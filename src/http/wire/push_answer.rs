@@ -3,7 +3,7 @@
 use super::super::problem::Code;
 use super::change::{identity, or_nothing};
 use super::write;
-use crate::domain::push::{Outcome, PushAnswer};
+use crate::domain::push::{Outcome, Oversize, PushAnswer};
 use crate::domain::{CollectionName, RecordId, Rev, Timestamp};
 
 /// Which record a result is about.
@@ -47,7 +47,7 @@ pub fn results(out: &mut Vec<u8>, answer: &PushAnswer, subjects: &[Subject]) {
             }
             Outcome::Rejected(limit) => {
                 out.extend_from_slice(b",\"problem\":{\"code\":\"");
-                out.extend_from_slice(Code::TooLarge.as_str().as_bytes());
+                out.extend_from_slice(code(limit).as_str().as_bytes());
                 out.extend_from_slice(b"\",\"detail\":");
                 write::string(out, &limit.to_string());
                 out.push(b'}');
@@ -56,6 +56,13 @@ pub fn results(out: &mut Vec<u8>, answer: &PushAnswer, subjects: &[Subject]) {
         }
         out.push(b'}');
     });
+}
+
+fn code(limit: &Oversize) -> Code {
+    match limit {
+        Oversize::Bytes { .. } | Oversize::Depth { .. } => Code::TooLarge,
+        Oversize::Quota(_) => Code::QuotaExceeded,
+    }
 }
 
 /// The word for an outcome.
@@ -80,7 +87,7 @@ fn place(out: &mut Vec<u8>, rev: Rev, modified_at: Timestamp) {
 pub(crate) mod tests {
     use super::super::change::tests::change;
     use super::*;
-    use crate::domain::push::Oversize;
+    use crate::domain::quota::{Excess, Measure};
 
     pub(crate) fn answer() -> (PushAnswer, Vec<Subject>) {
         let (rev, modified_at) = (Rev::new(7).unwrap(), Timestamp::from_micros(0));
@@ -92,11 +99,17 @@ pub(crate) mod tests {
             Outcome::Conflict(None),
             Outcome::Rejected(Oversize::Depth { limit: 128 }),
             Outcome::NotApplied,
+            Outcome::Rejected(Oversize::Quota(Excess {
+                measure: Measure::RecordBytes,
+                limit: 10,
+                held: 0,
+                would_hold: 11,
+            })),
         ];
         let subject = |id: char| (CollectionName::new("todos").unwrap(), RecordId::new(id.to_string()).unwrap());
         let cursor = Some("k3.7".parse().unwrap());
         let answer = PushAnswer { results, previous_head: Rev::new(6).unwrap(), head: rev, cursor, duplicate: false };
-        (answer, "abcdefg".chars().map(subject).collect())
+        (answer, "abcdefgh".chars().map(subject).collect())
     }
 
     #[test]
@@ -110,7 +123,8 @@ pub(crate) mod tests {
         {"collection":"todos","id":"d","status":"conflict","record":{"collection":"todos","id":"d","rev":3,"modified_at":"2026-11-22T20:30:00.123456Z","deleted":false,"data":{}}},
         {"collection":"todos","id":"e","status":"conflict","record":{"collection":"todos","id":"e","rev":null,"deleted":true}},
         {"collection":"todos","id":"f","status":"rejected","problem":{"code":"too_large","detail":"the record's data nests deeper than 128 levels, the limit"}},
-        {"collection":"todos","id":"g","status":"not_applied"}],"previous_head":6,"head":7,"cursor":"k3.7","duplicate":false}
+        {"collection":"todos","id":"g","status":"not_applied"},
+        {"collection":"todos","id":"h","status":"rejected","problem":{"code":"quota_exceeded","detail":"the record's data has 11 bytes, the space's quota for one record is 10"}}],"previous_head":6,"head":7,"cursor":"k3.7","duplicate":false}
         "#);
     }
 }

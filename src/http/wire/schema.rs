@@ -380,7 +380,7 @@ pub enum PushStatus {
 #[derive(ToSchema)]
 #[cfg_attr(test, derive(Deserialize), serde(deny_unknown_fields))]
 pub struct Rejection {
-    /// `too_large`
+    /// `too_large`, or `quota_exceeded` where it is the space that takes none of that size
     #[schema(example = "too_large")]
     code: String,
     /// Which limit, and its value.
@@ -546,6 +546,33 @@ pub struct DeletedProblem {
     modified_at: Option<String>,
 }
 
+/// What the caller may not do.
+#[derive(ToSchema)]
+pub struct QuotaProblem {
+    /// `urn:strandline:problem:` and the code
+    r#type: String,
+    /// `quota_exceeded`, or `forbidden`
+    code: String,
+    /// The kind of error in words.
+    title: String,
+    /// 403
+    status: u16,
+    /// What is the matter here.
+    detail: String,
+    /// Of `quota_exceeded`: `records`, `bytes`, or `record_bytes`.
+    #[schema(example = "records", nullable = false)]
+    quota: Option<String>,
+    /// The value of that quota.
+    #[schema(nullable = false)]
+    limit: Option<u64>,
+    /// What the space, or the record, holds.
+    #[schema(nullable = false)]
+    held: Option<u64>,
+    /// What it would have held.
+    #[schema(nullable = false)]
+    would_hold: Option<u64>,
+}
+
 /// The record is not as the request's conditions say.
 #[derive(ToSchema)]
 pub struct PreconditionProblem {
@@ -651,6 +678,14 @@ pub enum WriteRefusals {
     /// `storage_full`: nothing was applied, reads go on
     #[response(status = 507, content_type = "application/problem+json")]
     StorageFull(Problem),
+}
+
+/// What a route that adds to a space may answer.
+#[derive(IntoResponses)]
+pub enum QuotaRefusals {
+    /// `quota_exceeded`: the space is not to hold that much, and nothing was applied; or `forbidden`
+    #[response(status = 403, content_type = "application/problem+json")]
+    Exceeded(QuotaProblem),
 }
 
 #[cfg(test)]

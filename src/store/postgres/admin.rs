@@ -10,7 +10,8 @@ use super::group::{make_space, new_version};
 use super::rows::{self, VERSIONED, VersionedColumns};
 use super::statements::ForgetClients;
 use super::states::Known;
-use crate::domain::{Lineage, RetentionPolicy, Rev, SpaceName, SpaceState, Timestamp};
+use crate::domain::{Lineage, QuotaChange, QuotaRule, RetentionPolicy, Rev, SpaceName, SpaceState, Timestamp};
+use crate::store::rows::quota_values;
 use crate::store::schema::{anonymous_pulls, clients, collections, epochs, known_clients, records, samples, spaces};
 use crate::store::writes::{SEQ_KEPT, new_epoch};
 use crate::store::{PolicyChange, StoreError};
@@ -49,6 +50,7 @@ pub(super) async fn configure(
             lineage: Lineage::new(new_epoch()),
             head: Rev::ZERO,
             policy: change.applied_to(default),
+            quota: QuotaRule::default(),
             created_at: now,
             modified_at: now,
             collections: std::collections::BTreeMap::new(),
@@ -69,6 +71,22 @@ pub(super) async fn configure(
         .execute(&mut connection)
         .await?;
     Ok((Arc::new(state), false))
+}
+
+/// Changes what a space says of its quota; answers the space.
+pub(super) async fn set_quota(
+    mut connection: &AsyncPgConnection,
+    name: &SpaceName,
+    change: QuotaChange,
+) -> Result<Arc<SpaceState>, Fault> {
+    let known = lock_existing(connection, name).await?;
+    let mut state = SpaceState::clone(&known.row.state);
+    state.quota = change.applied_to(state.quota);
+    diesel::update(spaces::table.find(known.row.id))
+        .set((quota_values(state.quota), spaces::version.eq(new_version())))
+        .execute(&mut connection)
+        .await?;
+    Ok(Arc::new(state))
 }
 
 /// Takes a space's name away: it is gone, and its rows are left to be swept.

@@ -26,10 +26,11 @@ use super::states::{Known, States};
 use super::task::Task;
 use super::transaction::Transaction;
 use crate::domain::push::Existing;
-use crate::domain::{Clock, Document, RecordId, Retention, Rev, SpaceName, Timestamp};
+use crate::domain::{Clock, Document, RecordId, Rev, SpaceName, Timestamp};
 use crate::store::StoreError;
 use crate::store::meters::WriteCounts;
 use crate::store::schema::{epochs, spaces};
+use crate::store::writes::Defaults;
 
 /// The isolation in which each statement sees what was committed before it: whoever has waited for a lock must see what
 /// the one before him did.
@@ -66,7 +67,7 @@ impl<E: Into<Fault>> From<E> for Failure {
 pub(super) struct Attempt<'a> {
     pub states: &'a States,
     pub clock: &'a dyn Clock,
-    pub default_retention: Retention,
+    pub defaults: Defaults,
     /// How long the server may take over a step before the connection is taken for dead.
     pub patience: Duration,
     pub counts: &'a WriteCounts,
@@ -95,7 +96,7 @@ impl Attempt<'_> {
             return Ok(Vec::new());
         }
         let known = self.within(self.known(connection, locked)).await?;
-        let mut transaction = Transaction::new(self.clock.now(), self.default_retention);
+        let mut transaction = Transaction::new(self.clock.now(), self.defaults);
         for known in &known {
             transaction.add(known);
         }

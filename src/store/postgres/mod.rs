@@ -53,12 +53,13 @@ use crate::domain::push::{PushRequest, Pushed};
 use crate::domain::record::{RecordWrite, Written};
 use crate::domain::repair::{FetchRequest, Fetched, Manifest, ManifestRequest};
 use crate::domain::{
-    Change, Clock, CollectionName, Collections, Cursor, Progress, RecordId, RetentionPolicy, Since, SpaceName,
-    SpaceState, Timestamp,
+    Change, Clock, CollectionName, Collections, Cursor, Progress, Quota, QuotaChange, RecordId, RetentionPolicy, Since,
+    SpaceName, SpaceState, Timestamp,
 };
 use crate::feed::Feed;
 use crate::store::meters::WriteCounts;
 use crate::store::rows::NameRange;
+use crate::store::writes::Defaults;
 use crate::store::{
     DatabaseUrl, ListRequest, Listing, Meters, PolicyChange, PostgresUrl, Store, StoreError, StoreOptions, Survey,
 };
@@ -90,6 +91,7 @@ pub struct PostgresStore {
     feed: Feed,
     clock: Arc<dyn Clock>,
     default_policy: RetentionPolicy,
+    default_quota: Quota,
     patience: Duration,
     runtime: Handle,
 }
@@ -137,7 +139,7 @@ impl PostgresStore {
             link: link.clone(),
             feed: options.feed.clone(),
             clock: Arc::clone(&options.clock),
-            default_retention: options.default_retention,
+            defaults: Defaults { retention: options.default_retention, quota: options.default_quota },
             patience,
             counts: WriteCounts::default(),
         };
@@ -152,6 +154,7 @@ impl PostgresStore {
             feed: options.feed,
             clock: options.clock,
             default_policy: RetentionPolicy::of(options.default_retention),
+            default_quota: options.default_quota,
             patience,
             runtime: Handle::current(),
         })
@@ -303,6 +306,18 @@ impl Store for PostgresStore {
             async move { admin::configure(connection, &name, policy, default, now).await }.boxed()
         })
         .await
+    }
+
+    async fn set_quota(&self, name: SpaceName, change: QuotaChange) -> Result<Arc<SpaceState>, StoreError> {
+        self.transact(Some(name.clone()), move |connection| {
+            let name = name.clone();
+            async move { admin::set_quota(connection, &name, change).await }.boxed()
+        })
+        .await
+    }
+
+    fn default_quota(&self) -> Quota {
+        self.default_quota
     }
 
     async fn delete_space(&self, name: SpaceName) -> Result<(), StoreError> {

@@ -7,17 +7,17 @@ use std::sync::Arc;
 use super::states::Known;
 use crate::domain::push::Existing;
 use crate::domain::{
-    CollectionName, CollectionState, Document, RecordId, Retention, RetentionPolicy, Rev, SpaceName, SpaceState, State,
-    Timestamp,
+    CollectionName, CollectionState, Document, Quota, QuotaRule, RecordId, RetentionPolicy, Rev, SpaceName, SpaceState,
+    State, Timestamp,
 };
 use crate::store::StoreError;
-use crate::store::writes::{Writing, count_change, new_epoch};
+use crate::store::writes::{Defaults, Writing, count_change, new_epoch};
 
 /// The spaces of a group.
 pub(super) struct Transaction {
     /// The time of this transaction: taken once.
     pub now: Timestamp,
-    default_retention: Retention,
+    defaults: Defaults,
     spaces: HashMap<SpaceName, Space>,
 }
 
@@ -57,9 +57,9 @@ pub(super) struct Row<'a> {
 }
 
 impl Transaction {
-    /// A transaction at `now`. New spaces get `default_retention`.
-    pub fn new(now: Timestamp, default_retention: Retention) -> Self {
-        Self { now, default_retention, spaces: HashMap::new() }
+    /// A transaction at `now`.
+    pub fn new(now: Timestamp, defaults: Defaults) -> Self {
+        Self { now, defaults, spaces: HashMap::new() }
     }
 
     /// Takes up a space that is locked.
@@ -171,7 +171,8 @@ impl Writing for Transaction {
             name: name.clone(),
             lineage: crate::domain::Lineage::new(new_epoch()),
             head: Rev::ZERO,
-            policy: policy.unwrap_or_else(|| RetentionPolicy::of(self.default_retention)),
+            policy: policy.unwrap_or_else(|| RetentionPolicy::of(self.defaults.retention)),
+            quota: QuotaRule::default(),
             created_at: self.now,
             modified_at: self.now,
             collections: BTreeMap::new(),
@@ -187,6 +188,10 @@ impl Writing for Transaction {
         };
         self.spaces.insert(name.clone(), space);
         Ok(())
+    }
+
+    fn default_quota(&self) -> Quota {
+        self.defaults.quota
     }
 
     fn existing(

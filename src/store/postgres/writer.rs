@@ -15,9 +15,10 @@ use super::states::States;
 use super::task::Task;
 use crate::domain::push::{PushRequest, Pushed};
 use crate::domain::record::{RecordWrite, Written};
-use crate::domain::{Clock, Retention, SpaceName};
+use crate::domain::{Clock, SpaceName};
 use crate::feed::Feed;
 use crate::store::meters::WriteCounts;
+use crate::store::writes::Defaults;
 use crate::store::{StoreError, WriteMeters};
 
 /// How often a group is tried where trying again is safe.
@@ -34,7 +35,7 @@ pub(super) struct Tools {
     pub link: Link,
     pub feed: Feed,
     pub clock: Arc<dyn Clock>,
-    pub default_retention: Retention,
+    pub defaults: Defaults,
     pub patience: Duration,
     pub counts: WriteCounts,
 }
@@ -163,7 +164,7 @@ impl Writer {
         let attempt = Attempt {
             states: &tools.states,
             clock: &*tools.clock,
-            default_retention: tools.default_retention,
+            defaults: tools.defaults,
             patience: tools.patience,
             counts: &tools.counts,
         };

@@ -15,7 +15,7 @@ use super::rows;
 use super::transaction::{Transaction, insert_epoch, write_collection};
 use crate::domain::{Change, ClientName, CollectionName, Document, Rev, SpaceName, SpaceState, State};
 use crate::store::copying::{Recount, epochs_of};
-use crate::store::rows::{CHANGE, ChangeColumns, EPOCH, EpochColumns};
+use crate::store::rows::{CHANGE, ChangeColumns, EPOCH, EpochColumns, quota_values};
 use crate::store::schema::{clients, collections, epochs, records, spaces};
 use crate::store::{Batch, ClientSeq, CollectionDifference, CopyUnderWay, Copying, RowsRequest, StoreError};
 
@@ -133,6 +133,7 @@ fn begin(tx: &mut Transaction<'_>, source: &SpaceState) -> Result<CopyUnderWay, 
             spaces::hold_for_clients.eq(source.policy.hold_for_clients),
             spaces::max_retention.eq(source.policy.max_retention.to_string()),
             spaces::max_tombstones.eq(source.policy.max_tombstones.map(u64::cast_signed)),
+            quota_values(source.quota),
             spaces::created_at.eq(source.created_at.micros()),
             spaces::modified_at.eq(source.modified_at.micros()),
         ))
@@ -256,6 +257,7 @@ fn finish(
             spaces::hold_for_clients.eq(source.policy.hold_for_clients),
             spaces::max_retention.eq(source.policy.max_retention.to_string()),
             spaces::max_tombstones.eq(source.policy.max_tombstones.map(u64::cast_signed)),
+            quota_values(source.quota),
             spaces::created_at.eq(source.created_at.micros()),
             spaces::modified_at.eq(source.modified_at.micros()),
         ))

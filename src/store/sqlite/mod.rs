@@ -42,9 +42,11 @@ use crate::domain::pull::{PullRequest, Pulled, View};
 use crate::domain::push::{PushRequest, Pushed};
 use crate::domain::record::{RecordWrite, Written};
 use crate::domain::repair::{FetchRequest, Fetched, Manifest, ManifestRequest};
-use crate::domain::{Change, Clock, CollectionName, Collections, RecordId, RetentionPolicy, SpaceName, SpaceState};
+use crate::domain::{
+    Change, Clock, CollectionName, Collections, Quota, QuotaChange, RecordId, RetentionPolicy, SpaceName, SpaceState,
+};
 use crate::store::rows::NameRange;
-use crate::store::writes as shared;
+use crate::store::writes::{self as shared, Defaults};
 use crate::store::{ListRequest, Listing, Meters, PolicyChange, Store, StoreError, StoreOptions, Survey};
 
 pub use backup::backup;
@@ -52,6 +54,7 @@ use checkpointer::Checkpointer;
 pub(super) use inspect::SqliteInspector;
 use readers::Readers;
 use states::States;
+use transaction::Transaction;
 use watcher::Watcher;
 use writer::Writer;
 
@@ -65,6 +68,7 @@ pub struct SqliteStore {
     states: Arc<States>,
     clock: Arc<dyn Clock>,
     default_policy: RetentionPolicy,
+    default_quota: Quota,
     path: PathBuf,
     _claim: Claim,
 }
@@ -84,10 +88,10 @@ impl SqliteStore {
         let watcher = Watcher::start(path, heads, Arc::clone(&states), options.feed.clone())?;
         let checkpointer = Checkpointer::start(path, Arc::clone(&states))?;
         let clock = Arc::clone(&options.clock);
-        let retention = options.default_retention;
+        let defaults = Defaults { retention: options.default_retention, quota: options.default_quota };
         let writer =
-            Writer::start(connection, options.clock, options.feed, Arc::clone(&states), retention, options.queue)?;
-        let default_policy = RetentionPolicy::of(retention);
+            Writer::start(connection, options.clock, options.feed, Arc::clone(&states), defaults, options.queue)?;
+        let default_policy = RetentionPolicy::of(defaults.retention);
         Ok(Self {
             writer,
             readers,
@@ -96,6 +100,7 @@ impl SqliteStore {
             states,
             clock,
             default_policy,
+            default_quota: defaults.quota,
             path: path.to_owned(),
             _claim: claim,
         })
@@ -128,6 +133,20 @@ impl Store for SqliteStore {
         let (space, default) = (name.clone(), self.default_policy);
         let created = self.writer.write(move |tx| writes::configure(tx, &space, policy, default)).await?;
         Ok((self.written(name).await?, created))
+    }
+
+    async fn set_quota(&self, name: SpaceName, change: QuotaChange) -> Result<Arc<SpaceState>, StoreError> {
+        let space = name.clone();
+        let set = move |tx: &mut Transaction<'_>| {
+            let rule = change.applied_to(tx.existing_space(&space)?.state.quota);
+            tx.set_quota(&space, rule)
+        };
+        self.writer.write(set).await?;
+        self.written(name).await
+    }
+
+    fn default_quota(&self) -> Quota {
+        self.default_quota
     }
 
     async fn delete_space(&self, name: SpaceName) -> Result<(), StoreError> {

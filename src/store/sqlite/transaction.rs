@@ -10,28 +10,29 @@ use super::connection::failure;
 use super::rows;
 use crate::domain::push::Existing;
 use crate::domain::{
-    CollectionName, CollectionState, Document, Epoch, RecordId, Retention, RetentionPolicy, Rev, SpaceName, SpaceState,
-    State, Timestamp,
+    CollectionName, CollectionState, Document, Epoch, Quota, QuotaRule, RecordId, RetentionPolicy, Rev, SpaceName,
+    SpaceState, State, Timestamp,
 };
 use crate::store::StoreError;
+use crate::store::rows::quota_values;
 use crate::store::schema::{clients, collections, epochs, records, spaces};
-use crate::store::writes::{Writing, count_change, count_purge, new_epoch};
+use crate::store::writes::{Defaults, Writing, count_change, count_purge, new_epoch};
 
 /// What the writer remembers between transactions.
 pub(super) struct Cache {
     spaces: HashMap<SpaceName, Space>,
     /// SQLite's count of other connections' commits when `spaces` was right.
     data_version: Option<i64>,
-    default_retention: Retention,
+    defaults: Defaults,
 }
 
 /// Spaces remembered; beyond it the cache starts anew.
 const CACHED_SPACES: usize = 10_000;
 
 impl Cache {
-    /// An empty cache. New spaces get `default_retention`.
-    pub fn new(default_retention: Retention) -> Self {
-        Self { spaces: HashMap::new(), data_version: None, default_retention }
+    /// An empty cache.
+    pub fn new(defaults: Defaults) -> Self {
+        Self { spaces: HashMap::new(), data_version: None, defaults }
     }
 
     /// Forgets everything: a transaction was rolled back.
@@ -145,6 +146,18 @@ impl<'a> Transaction<'a> {
         Ok(())
     }
 
+    /// Sets what a space says of its quota.
+    pub fn set_quota(&mut self, name: &SpaceName, rule: QuotaRule) -> Result<(), StoreError> {
+        let space = self.existing_space(name)?;
+        space.state.quota = rule;
+        diesel::update(spaces::table.find(space.id))
+            .set(quota_values(rule))
+            .execute(self.connection)
+            .map_err(failure)?;
+        self.touch(name);
+        Ok(())
+    }
+
     /// Takes a space's name away: it is gone, and its rows are left to be swept.
     pub fn delete_space(&mut self, name: &SpaceName) -> Result<(), StoreError> {
         let id = self.existing_space(name)?.id;
@@ -210,7 +223,7 @@ impl Writing for Transaction<'_> {
     }
 
     fn create_space(&mut self, name: &SpaceName, policy: Option<RetentionPolicy>) -> Result<(), StoreError> {
-        let policy = policy.unwrap_or_else(|| RetentionPolicy::of(self.cache.default_retention));
+        let policy = policy.unwrap_or_else(|| RetentionPolicy::of(self.cache.defaults.retention));
         let now = self.now.micros();
         let id = diesel::insert_into(spaces::table)
             .values((
@@ -229,6 +242,10 @@ impl Writing for Transaction<'_> {
         insert_epoch(self.connection, id, 0, new_epoch(), Rev::ZERO)?;
         self.touch(name);
         Ok(())
+    }
+
+    fn default_quota(&self) -> Quota {
+        self.cache.defaults.quota
     }
 
     fn existing(

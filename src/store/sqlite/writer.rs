@@ -18,6 +18,7 @@ use super::transaction::Transaction;
 use crate::domain::Clock;
 use crate::feed::Feed;
 use crate::store::meters::WriteCounts;
+use crate::store::writes::Defaults;
 use crate::store::{StoreError, WriteMeters};
 
 /// A group is closed after this long, so that the first in it does not wait for ever longer queues.
@@ -78,11 +79,11 @@ impl Writer {
         clock: Arc<dyn Clock>,
         feed: Feed,
         states: Arc<States>,
-        default_retention: crate::domain::Retention,
+        defaults: Defaults,
         queue: usize,
     ) -> Result<Self, StoreError> {
         let (sender, receiver) = mpsc::channel(queue.max(1));
-        let (cache, counts) = (super::transaction::Cache::new(default_retention), Arc::<WriteCounts>::default());
+        let (cache, counts) = (super::transaction::Cache::new(defaults), Arc::<WriteCounts>::default());
         let mut state = WriterThread { connection, cache, clock, feed, states, counts: Arc::clone(&counts) };
         let thread = std::thread::Builder::new().name("strandline-writer".into()).spawn(move || state.run(receiver));
         let thread = thread.map_err(StoreError::internal)?;

@@ -60,6 +60,8 @@ async fn who_configured_deleted_compacted_or_failed_is_a_line_each() {
         (&root, "GET", "/v1/spaces/demo", no.clone(), 200),
         (&root, "PUT", "/v1/spaces/demo/retention", json!({"retention": "7d"}), 200),
         (&root, "PUT", "/v1/spaces/demo/retention", json!({"retention": "soon"}), 400),
+        (&root, "PUT", "/v1/spaces/demo/quota", json!({"records": 1}), 200),
+        (&root, "PUT", "/v1/spaces/demo/records/todos/another", json!({}), 403),
         (&root, "POST", "/v1/spaces/demo/compact", json!({}), 200),
         (&root, "DELETE", "/v1/spaces/demo/clients/phone", no.clone(), 404),
         (reader_token, "DELETE", "/v1/spaces/demo", no.clone(), 403),
@@ -84,6 +86,7 @@ async fn who_configured_deleted_compacted_or_failed_is_a_line_each() {
             ["space.configure", "done", "demo"],
             ["retention.configure", "done", "demo"],
             ["retention.configure", "failed", "demo"],
+            ["quota.configure", "done", "demo"],
             ["space.compact", "done", "demo"],
             ["client.forget", "failed", "demo"],
             ["space.delete", "refused", "demo"],
@@ -97,8 +100,8 @@ async fn who_configured_deleted_compacted_or_failed_is_a_line_each() {
     assert!(lines[0].get("who").is_none(), "there was no access control yet");
     assert_eq!((&lines[3]["who"], &lines[3]["name"]), (&json!(format!("token {id}")), &json!("ops")));
     assert_eq!((&lines[3]["from"], &lines[3]["status"]), (&json!("127.0.0.1"), &json!(200)));
-    assert_eq!(lines[6]["subject"], "phone");
-    assert_eq!(lines[11]["subject"], reader["id"]);
+    assert_eq!(lines[7]["subject"], "phone");
+    assert_eq!(lines[12]["subject"], reader["id"]);
     let log = desk.program.said();
     for secret in [&root, reader_token, MARKS[0], MARKS[1]] {
         assert!(!log.contains(secret), "{secret} is in the log:\n{log}");

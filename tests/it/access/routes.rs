@@ -35,6 +35,8 @@ const TABLE: &str = "
     GET    /v1/spaces/{space}                            401    404   ok    ok      ok   ok    ok    ok     ok
     PUT    /v1/spaces/{space}                            401    404   403   403     403  403   ok    ok     ok
     DELETE /v1/spaces/{space}                            401    404   403   403     403  403   ok    ok     ok
+    GET    /v1/spaces/{space}/quota                      401    404   ok    ok      ok   ok    ok    ok     ok
+    PUT    /v1/spaces/{space}/quota                      401    404   403   403     403  403   ok    ok     ok
     GET    /v1/spaces/{space}/retention                  401    404   ok    ok      ok   ok    ok    ok     ok
     PUT    /v1/spaces/{space}/retention                  401    404   403   403     403  403   ok    ok     ok
     GET    /v1/spaces/{space}/retention/plan             401    404   403   403     403  403   ok    ok     ok

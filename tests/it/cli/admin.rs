@@ -1,5 +1,7 @@
 //! `spaces`, `retention`, `compact`, `epoch`, `backup`, and what holds for every command.
 
+use serde_json::{Value, json};
+
 use super::Desk;
 
 #[test]
@@ -23,6 +25,34 @@ fn a_space_is_made_shown_listed_and_deleted() {
     assert_eq!(desk.ok("spaces delete s --yes"), "deleted s with 2 records\n");
     assert!(desk.fails(1, "spaces show s").contains("no space named s"));
     assert!(desk.fails(1, "spaces delete s --yes").contains("no space named s"));
+}
+
+#[test]
+fn a_quota_is_shown_and_set_and_holds_for_an_import() {
+    let desk = Desk::new();
+    desk.import("d.csv", "id\na\nb\n", "");
+    let shown = desk.json("spaces quota s");
+    let unsaid = json!({"space": "s", "records": null, "bytes": null, "record_bytes": null,
+        "used": {"records": 2, "bytes": 22}});
+    assert_eq!(shown, unsaid);
+    let set = desk.json("spaces quota s --records 3 --bytes 2KiB --record-bytes none");
+    assert_eq!((&set["records"], &set["bytes"], &set["record_bytes"]), (&3.into(), &2048.into(), &"none".into()));
+    assert_eq!(desk.json("spaces quota s --record-bytes default")["record_bytes"], Value::Null);
+    assert_eq!(
+        desk.ok("spaces quota s"),
+        "OF            QUOTA     USED\n\
+         records       3         2\n\
+         bytes         2.00 KiB  22 B\n\
+         record bytes  default\n"
+    );
+    desk.write("more.csv", "id\nc\nd\n");
+    let full = desk.fails(1, "import --space s --collection c more.csv");
+    assert!(full.contains("holds 2 records and would hold 4") && full.contains("spaces quota"), "{full}");
+    assert_eq!(desk.json("spaces show s")["records"], 2);
+    for wrong in ["--records many", "--records -1", "--bytes 2KB", "--bytes 9223372036854775808", "--records 1e3"] {
+        desk.fails(2, &format!("spaces quota s {wrong}"));
+    }
+    assert!(desk.fails(1, "spaces quota nope --records 1").contains("no space named nope"));
 }
 
 #[test]

@@ -220,6 +220,7 @@ fn a_problem_becomes_a_sentence() {
         (problem(404, "not_found", "x"), "spaces show s", "there is no space named s"),
         (problem(401, "unauthorized", "no token"), "spaces list", "set STRANDLINE_TOKEN"),
         (problem(403, "forbidden", "read only."), "compact --space s", "does not reach that far: read only"),
+        (problem(403, "quota_exceeded", "it is full"), "compact --space s", "it is full; `strandline spaces quota`"),
         (problem(507, "storage_full", "x"), "spaces create s2", "disk is full"),
         (problem(500, "internal", "see 0198"), "retention show --space s", "answered 500: see 0198"),
         (resync("purged"), "export --space s --since 1", "have been purged"),

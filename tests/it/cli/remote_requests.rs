@@ -15,6 +15,10 @@ fn spaces_retention_and_compaction_speak_the_protocol() {
     let client = json!({
         "client": "a/b%c", "cursor": null, "rev": 1, "behind": 0, "last_seen": "2026-11-22T20:30:00.000000Z", "agent": null
     });
+    let quota = json!({
+        "records": 10, "bytes": null, "record_bytes": "none", "used": { "records": 1, "bytes": 2 },
+        "effective": { "records": 10, "bytes": 1024, "record_bytes": "none" }
+    });
     let purged = json!({ "purged": 3, "bytes": 12, "horizon_before": 1, "horizon": 8, "clients_behind": 0 });
     for (answers, command, requests) in [
         (
@@ -31,6 +35,12 @@ fn spaces_retention_and_compaction_speak_the_protocol() {
             vec![problem(404, "not_found", "x"), ok(space(0))],
             "spaces create s --retention 7d",
             vec!["GET /v1/spaces/s ", "PUT /v1/spaces/s {\"retention\":\"7d\"}"],
+        ),
+        (vec![ok(&quota)], "spaces quota s", vec!["GET /v1/spaces/s/quota "]),
+        (
+            vec![ok(&quota)],
+            "spaces quota s --records 10 --bytes default --record-bytes none",
+            vec!["PUT /v1/spaces/s/quota {\"bytes\":null,\"record_bytes\":\"none\",\"records\":10}"],
         ),
         (
             vec![ok(&policy), ok(json!({ "plan": [] }))],

@@ -12,8 +12,8 @@ use strandline::domain::purge::{PurgeBounds, PurgeRule};
 use strandline::domain::push::{Base, Op, Outcome, Proposal, PushAnswer, PushRequest, Pushed};
 use strandline::domain::record::{Guard, RecordWrite, Written};
 use strandline::domain::{
-    Change, ClientName, Clock, CollectionName, Collections, Cursor, Document, ManualClock, RecordId, Rev, Since,
-    SpaceName, SpaceState, State, Timestamp,
+    Change, ClientName, Clock, CollectionName, Collections, Cursor, Document, ManualClock, Patch, Quota, QuotaChange,
+    RecordId, Rev, Since, SpaceName, SpaceState, State, Timestamp,
 };
 use strandline::feed::Feed;
 use strandline::store::{
@@ -36,6 +36,15 @@ pub const NOON: Timestamp = Timestamp::from_micros(1_795_377_600_000_000);
 impl Fixture {
     pub async fn new() -> Self {
         Self::at(Home::new()).await
+    }
+
+    /// With this quota for spaces that say nothing of it.
+    pub async fn bounded(default_quota: Quota) -> Self {
+        let mut fixture = Self::at(Home::new()).await;
+        fixture.close().await;
+        let options = StoreOptions { clock: Arc::clone(&fixture.clock) as _, default_quota, ..StoreOptions::default() };
+        fixture.store = store::open(&fixture.home.url(), options).await.unwrap();
+        fixture
     }
 
     pub async fn at(home: Home) -> Self {
@@ -209,6 +218,10 @@ pub fn put_op(text: &str) -> Op {
     Op::Put(document(text))
 }
 
+pub fn patch(text: &str) -> Patch {
+    Patch::parse(serde_json::from_str::<&RawValue>(text).unwrap()).unwrap()
+}
+
 pub fn rev(value: u64) -> Rev {
     Rev::new(value).unwrap()
 }
@@ -273,6 +286,7 @@ nowhere! { Store,
     spaces(prefix: &str, after: Option<SpaceName>, limit: usize) -> Vec<Arc<SpaceState>>;
     space(name: &SpaceName) -> Arc<SpaceState>;
     configure(name: SpaceName, policy: store::PolicyChange) -> (Arc<SpaceState>, bool);
+    set_quota(name: SpaceName, change: QuotaChange) -> Arc<SpaceState>;
     delete_space(name: SpaceName) -> ();
     pull(request: PullRequest) -> Pulled;
     push(request: PushRequest) -> Pushed;
@@ -287,6 +301,10 @@ nowhere! { Store,
     ready() -> ();
     survey(spaces: usize) -> store::Survey;
     {
+        fn default_quota(&self) -> Quota {
+            unreachable!("there is nothing to hold")
+        }
+
         fn meters(&self) -> store::Meters {
             unreachable!("there is nothing to measure")
         }

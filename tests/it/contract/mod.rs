@@ -5,6 +5,7 @@ mod fixture;
 mod invariants;
 mod pulling;
 mod pushing;
+mod quotas;
 mod repairing;
 mod restoring;
 mod tokens;

@@ -188,6 +188,7 @@ impl Server for Real {
             Pushed::Done(answer) => Ok(answer_of(&answer, false)),
             Pushed::Refused(answer) => Ok(answer_of(&answer, true)),
             Pushed::Resync(resync) => Err(resync_of(resync)),
+            Pushed::OverQuota(excess) => panic!("there is no quota: {excess}"),
             Pushed::NoSpace => panic!("the space is gone"),
         }
     }

@@ -12,6 +12,7 @@ mod load;
 mod meters;
 mod mirror;
 mod node;
+mod quota;
 mod registry;
 mod skipped;
 mod standby;

@@ -88,7 +88,7 @@ async fn a_role_that_owns_nothing_and_creates_nothing_can_serve() {
 async fn left_behind(database: &Database) -> Client {
     Node::start(database.url(), &[]).await.stop().await;
     database.admin().run(
-        "DROP TABLE known_clients, anonymous_pulls, samples; ALTER TABLE spaces DROP COLUMN max_tombstones;
+        "ALTER TABLE spaces DROP COLUMN quota_records, DROP COLUMN quota_bytes, DROP COLUMN quota_record_bytes;
          DELETE FROM __diesel_schema_migrations WHERE version = (SELECT max(version) FROM __diesel_schema_migrations)",
     );
     let report = database.admin().connect().await.unwrap();

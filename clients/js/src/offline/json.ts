@@ -30,12 +30,12 @@ export function asData(value: unknown): Data {
 
 /** Refuses here what the server would refuse, since it would refuse the rest of the push with it. */
 export function checkName({ collection, id }: Name): void {
-  if (!isCollection(collection)) throw new TypeError(`${collection} is no name of a collection`);
+  checkCollection(collection);
   if (!id || /[\p{Cc}\p{Cs}]/u.test(id) || new TextEncoder().encode(id).length > 256) {
     throw new TypeError("an id is 1 to 256 bytes of UTF-8 without control characters");
   }
 }
 
-export function isCollection(name: string): boolean {
-  return /^[a-z0-9][a-z0-9_-]{0,62}$/.test(name);
+export function checkCollection(name: string): void {
+  if (!/^[a-z0-9][a-z0-9_-]{0,62}$/.test(name)) throw new TypeError(`${name} is no name of a collection`);
 }

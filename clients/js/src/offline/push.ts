@@ -12,16 +12,19 @@ export const MOST_CHANGES = 500;
 const MOST_BYTES = 4 * 1024 * 1024;
 
 /**
- * Takes the oldest edits, `most` of them, into `sending`. True if the first of them waits for a pull: its only base is the
- * cursor, and some of what came after this one is our own.
+ * Takes the oldest edits, `most` of them, into `sending`; where the space is `full`, only deletions, which make room. False
+ * if there is none to be taken before a pull: the only base of the first one is the cursor, and some of what came after this
+ * one is our own.
  */
-export async function form(tx: Tx, most: number): Promise<boolean> {
+export async function form(tx: Tx, most: number, full: unknown): Promise<boolean> {
   const { cursor } = tx.copy;
   // Another tab may have been faster.
-  if (tx.copy.sending || tx.copy.remaining || !tx.copy.whole) return false;
+  if (tx.copy.sending || tx.copy.remaining || !tx.copy.whole) return true;
   let bytes = 0;
-  for (const { follows: _, ...edit } of await tx.all("edits", null, "order", most)) {
-    if (edit.base === null && cursor && isUnderWay(cursor)) return !tx.copy.sending;
+  for (const { follows: _, ...edit } of await tx.all("edits", null, "order", full ? undefined : most)) {
+    if (full && edit.data) continue;
+    if (!most--) break;
+    if (edit.base === null && cursor && isUnderWay(cursor)) break;
     bytes += JSON.stringify(edit.data ?? null).length;
     if (bytes > MOST_BYTES && tx.copy.sending) break;
     // Set by the first edit, so that a push is never empty.
@@ -29,7 +32,7 @@ export async function form(tx: Tx, most: number): Promise<boolean> {
     tx.put("sending", edit);
     tx.delete("edits", edit);
   }
-  return false;
+  return tx.copy.sending !== null;
 }
 
 /** The push on its way, always the same until it is answered. */
@@ -65,12 +68,13 @@ export async function book(tx: Tx, answer: PushAnswer): Promise<{ applied: numbe
 }
 
 /**
- * Books that the push was refused as a whole, for being malformed or too large (400, 413). Of several changes nobody
- * knows which one is at fault: they become edits again, to be pushed in halves. One alone is at fault itself.
+ * Books that the push was refused as a whole. Of several changes that are malformed or too large (400, 413) nobody knows
+ * which one is at fault: they become edits again, to be pushed in halves. One alone is at fault itself; not so where the
+ * space is full (403 `quota_exceeded`): then it waits for room.
  */
 export async function unform(tx: Tx, { code, detail }: Problem): Promise<void> {
   const changes = await sent(tx);
-  if (changes.length === 1) {
+  if (changes.length === 1 && code !== "quota_exceeded") {
     const change = changes[0] as SentRow;
     await conclude(tx, change, { ...change, status: "rejected", problem: { code, detail } });
   } else {

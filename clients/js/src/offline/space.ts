@@ -5,7 +5,7 @@ import { StrandlineClient } from "../client.js";
 import type { ClientOptions } from "../transport.js";
 import type { Data } from "../types.js";
 import { edit, type Item, see, seeAll } from "./edits.js";
-import { asData, checkName, isCollection } from "./json.js";
+import { asData, checkCollection, checkName } from "./json.js";
 import { LiveUpdates } from "./live.js";
 import { type Committed, type Conflict, type Content, type Copy, type Name, Store } from "./store.js";
 import { type Outcome, Sync, type SyncOptions, type SyncReport } from "./sync.js";
@@ -73,7 +73,7 @@ export class OfflineSpace {
   static async open(options: OfflineOptions): Promise<OfflineSpace> {
     const file = options.database ?? `strandline/${options.space}`;
     const collections = options.collections ? [...new Set(options.collections)].sort() : null;
-    for (const name of collections ?? []) if (!isCollection(name)) throw new TypeError(`${name} is no name of a collection`);
+    collections?.forEach(checkCollection);
     const fresh = freshCopy(options.space, collections);
     const store = new Store(options.indexedDB ?? indexedDB, file, fresh);
     const copy = await store.read(async (tx) => tx.copy);

@@ -55,6 +55,8 @@ export class Sync {
   readonly #report: SyncReport = { outcome: "ok", pulled: 0, pushed: 0, conflicts: 0, repairs: 0 };
   /** How many edits the next push may have: halved by every refusal. */
   #most = MOST_CHANGES;
+  /** Why nothing is pushed any more but deletions: the space is full. */
+  #full: StrandlineError | undefined;
   /** Whether this sync has pulled to the end, and has not pushed since. */
   #pulled = false;
   /** Whether this sync has been repaired because of its checksum: that happens once. */
@@ -72,6 +74,7 @@ export class Sync {
   async run(): Promise<SyncReport> {
     try {
       while (await this.#step());
+      if (this.#full) throw new Ended("refused", this.#full);
     } catch (error) {
       if (!(error instanceof Ended)) throw error;
       this.#report.outcome = error.outcome;
@@ -86,10 +89,11 @@ export class Sync {
     if (copy.remaining) await this.#fetch(copy, copy.remaining);
     else if (copy.sending) await this.#push(copy);
     else if (!copy.whole) await this.#pull(copy);
-    else if (edits) {
-      if (await this.#store.write((tx) => form(tx, this.#most))) await this.#pull(copy);
-    } else if (!this.#pulled) await this.#pull(copy);
-    else return false;
+    else if (!edits || !(await this.#store.write((tx) => form(tx, this.#most, this.#full)))) {
+      // An edit that waits for a pull is helped by one; not so one that waits for room.
+      if (this.#pulled && (this.#full || !edits)) return false;
+      await this.#pull(copy);
+    }
     return true;
   }
 
@@ -97,13 +101,16 @@ export class Sync {
     const push = await this.#store.read(async (tx) => (tx.copy.answers === copy.answers ? await body(tx) : null));
     if (!push) return;
     const answer = await this.#ask(copy, (call) => this.#client.push(push, call), async (error) => {
-      if (error.code === "invalid_cursor" || (error.status !== 400 && error.status !== 413)) return false;
-      this.#most = Math.max(1, push.changes.length >> 1);
+      if (error.code === "quota_exceeded") this.#full = error;
+      else if (error.code === "invalid_cursor" || (error.status !== 400 && error.status !== 413)) return false;
+      else this.#most = Math.max(1, push.changes.length >> 1);
       await this.#apply(copy, (tx) => unform(tx, error.problem));
       return true;
     });
     if (!answer) return;
     this.#pulled = false;
+    // There may be room now.
+    this.#full = undefined;
     const booked = await this.#apply(copy, (tx) => book(tx, answer));
     this.#report.pushed += booked?.applied ?? 0;
     this.#report.conflicts += booked?.conflicts ?? 0;
@@ -194,10 +201,9 @@ export class Sync {
           continue;
         }
         if (error instanceof ResyncRequired) return void (await this.#repair(copy, error));
-        if (error.status === 401 || error.status === 403) throw new Ended("denied", error);
         if (error.status === 404 && (copy.cursor !== null || (await this.#holdsRecords()))) throw new Ended("gone", error);
         if (await trouble?.(error)) return undefined;
-        throw new Ended("refused", error);
+        throw new Ended(error.status === 401 || error.status === 403 ? "denied" : "refused", error);
       }
     }
   }

@@ -53,9 +53,18 @@ export class Bookkeeping<T> {
     return new Map(found.map((stored) => [this.#records.id(stored as unknown as Doc<T>), stored]));
   }
 
-  /** All documents that are stored here, in batches. */
-  async *all(): AsyncGenerator<RxDocumentData<T>[]> {
-    let after: unknown;
+  /** The documents that were deleted here since RxDB last came to the end of what there was to push. */
+  async deleted(): Promise<Map<string, Doc<T>>> {
+    const deleted = new Map<string, Doc<T>>();
+    for await (const documents of this.all(await getLastCheckpointDoc(this.internal, "up"))) {
+      const states = documents.map((stored) => this.state(stored)).filter(({ _deleted }) => _deleted);
+      for (const state of states) deleted.set(this.#records.id(state), state);
+    }
+    return deleted;
+  }
+
+  /** All documents that are stored here, or those that were changed after a checkpoint of RxDB's, in batches. */
+  async *all(after?: unknown): AsyncGenerator<RxDocumentData<T>[]> {
     for (;;) {
       const { documents, checkpoint } = await getChangedDocumentsSince(this.internal.input.forkInstance, BATCH, after);
       if (documents.length) yield documents;

@@ -69,7 +69,9 @@ export interface StrandlineOptions<T> extends ClientOptions {
  * `active$`, `awaitInSync()`, `reSync()`, `pause()`, `cancel()`.
  *
  * Troubles that pass (no network, 429, 5xx) are waited out, with longer and longer pauses, and `Retry-After` at the
- * least. A token that is not accepted (401, 403) is emitted on `error$` and cancels the replication.
+ * least. A token that is not accepted (401, 403) is emitted on `error$` and cancels the replication. Where the space is
+ * full (403 `quota_exceeded`), that is emitted, deletions go through, and the other edits are tried again every `retryTime`;
+ * RxDB takes in no news meanwhile.
  *
  * `name` begins the names under which the server lists this client; each collection's is completed at random and kept.
  */

@@ -2,6 +2,7 @@
 
 import { errorToPlainJson, newRxError } from "rxdb";
 import type { RxReplicationState } from "rxdb/plugins/replication";
+import { isOverQuota } from "../errors.js";
 import { backoff, isTransient, sleep, StrandlineError } from "../index.js";
 import type { Checkpoint } from "./index.js";
 
@@ -75,7 +76,8 @@ export class Patience<T> {
       return await handler();
     } catch (error) {
       if (error instanceof Stopped) return nothing;
-      if (!(error instanceof StrandlineError && (error.status === 401 || error.status === 403))) throw error;
+      const isDenied = error instanceof StrandlineError && (error.status === 401 || error.status === 403);
+      if (!isDenied || isOverQuota(error)) throw error;
       this.#emit(direction, error);
       // Not `cancel()`: it waits for a start that, in a replication that is not live, waits for this handler.
       await this.#replication()._cancel();

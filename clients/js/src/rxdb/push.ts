@@ -1,5 +1,6 @@
 /** Push: edits that RxDB hands over, judged by the server, and what it did not take given back as conflicts. */
 
+import { isOverQuota } from "../errors.js";
 import type { PushChange, PushResult, ServerRecord } from "../types.js";
 import type { Conflict } from "./index.js";
 import { type Doc, isValidId } from "./records.js";
@@ -29,9 +30,19 @@ export class Pusher<T> {
    * batches at once; under one name and its numbers they go one at a time.
    */
   push(rows: Row<T>[]): Promise<Doc<T>[]> {
-    const turn = this.#turn.then(() => this.#push(rows));
+    const turn = this.#turn.then(() => this.#pushOrMakeRoom(rows));
     this.#turn = turn.catch(() => {});
     return turn;
+  }
+
+  /** While RxDB tries a batch again, it asks for nothing else; so where the space is full, what makes room is looked for here. */
+  async #pushOrMakeRoom(rows: Row<T>[]): Promise<Doc<T>[]> {
+    try {
+      return await this.#push(rows);
+    } catch (error) {
+      if (isOverQuota(error)) await this.#sender.send(await this.#edits(await this.#replica.books.deleted(), new Map()));
+      throw error;
+    }
   }
 
   async #push(rows: Row<T>[]): Promise<Doc<T>[]> {

@@ -1,5 +1,6 @@
 /** Sends pushes: one at a time, under their numbers, until they are answered, and books what the server says. */
 
+import { isOverQuota } from "../errors.js";
 import { ResyncRequired, StrandlineError } from "../index.js";
 import type { PushAnswer, PushBody, PushChange, PushResult } from "../types.js";
 import type { Doc } from "./records.js";
@@ -45,6 +46,8 @@ export class Sender<T> {
     } catch (error) {
       if (!isRefusal(error)) throw error;
       await journal.end();
+      // Nothing is wrong with any of them; and what makes room must not wait behind them.
+      if (isOverQuota(error)) throw error;
       const [first] = edits as [Edit<T>];
       if (edits.length === 1) {
         const { collection, id } = first.change;
@@ -154,7 +157,7 @@ export class Sender<T> {
 
 /** Whether the server has refused a push as a whole because of what is in it: nothing of it was applied. */
 function isRefusal(error: unknown): error is StrandlineError {
-  return error instanceof StrandlineError && (error.code === "too_large" || error.code === "invalid_request");
+  return error instanceof StrandlineError && ["too_large", "invalid_request", "quota_exceeded"].includes(error.code);
 }
 
 /** Batches under the size of a request. */

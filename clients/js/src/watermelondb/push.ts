@@ -6,7 +6,7 @@
  */
 
 import type { StrandlineClient } from "../client.js";
-import { PushRefused, ResyncRequired, StrandlineError } from "../errors.js";
+import { isOverQuota, PushRefused, ResyncRequired, StrandlineError } from "../errors.js";
 import type { PushAnswer, PushBody, PushChange, ServerRecord } from "../types.js";
 import { key, type Ledger, type Pending, type Position, type SentRow } from "./ledger.js";
 import { type MarkedRow, pick, type Tables } from "./tables.js";
@@ -75,13 +75,15 @@ export class Outbox {
   /** Pushes all of `rows` that it can, in pushes that are each atomic. */
   async push(rows: SentRow[], { cursor, rev }: Position, lastPulledAt: number): Promise<Pushed> {
     const pushed: Pushed = { applied: new Set(), rejected: [], conflicts: [] };
-    const queue = chunks(rows.filter((row) => this.#isNews(row)), this.#limits);
+    let queue = chunks(rows.filter((row) => this.#isNews(row)), this.#limits);
     try {
       for (let chunk = queue.shift(); chunk; chunk = queue.shift()) {
         // Each push goes on from the answer to the one before, so that history cannot break unnoticed between two.
         const place = { cursor: (await this.#ledger.sent(lastPulledAt)).cursor ?? cursor, base: rev, rows: chunk };
         queue.unshift(...(await this.#pushChunk(place, lastPulledAt, pushed)));
         if (pushed.refused) break;
+        // The space is full: what makes room is pushed all the same, and the next sync has it for the rest.
+        if (isOverQuota(pushed.failure)) queue = queue.map(deletions).filter((chunk) => chunk.length > 0);
       }
     } catch (error) {
       pushed.failure = error;
@@ -101,6 +103,10 @@ export class Outbox {
       await this.#ledger.unbook();
       if (error instanceof PushRefused) return this.#refused(rows, error, pushed);
       if (error instanceof ResyncRequired) pushed.refused = error;
+      else if (isOverQuota(error)) {
+        pushed.failure = error;
+        return deletions(rows).length ? [rows] : [];
+      }
       else if (error.code !== "invalid_request" && error.code !== "too_large") throw error;
       // One row makes the whole push malformed or too large: halves find it, and let the others through.
       else if (rows.length > 1) return halves(rows);
@@ -148,7 +154,8 @@ export class Outbox {
       return placeAfter(pending, await this.#send(pending));
     } catch (error) {
       // Only these are about the push itself. A 403, say, is no word on what was done when the right was still there.
-      if (!(error instanceof StrandlineError) || ![400, 409, 410, 413].includes(error.status) || !nothingApplied(error)) throw error;
+      const isAboutIt = error instanceof StrandlineError && ([400, 409, 410, 413].includes(error.status) || isOverQuota(error));
+      if (!isAboutIt || !nothingApplied(error)) throw error;
       if (!(error instanceof ResyncRequired)) return undefined;
     }
     // Its cursor is of no use any more, which says nothing about whether it was applied before. Its number does: a push of
@@ -226,6 +233,10 @@ function chunks(rows: SentRow[], limits: PushLimits): SentRow[][] {
     }
   }
   return all;
+}
+
+function deletions(rows: SentRow[]): SentRow[] {
+  return rows.filter(({ row }) => row === null);
 }
 
 function halves(rows: SentRow[]): SentRow[][] {

@@ -92,6 +92,11 @@ export class Server {
     await this.#spawn();
   }
 
+  /** Bounds how many records a space may hold. */
+  async bound(space: string, records: number): Promise<void> {
+    await this.call("PUT", `/v1/spaces/${space}/quota`, { records });
+  }
+
   /** Purges every tombstone of a space: whoever pulled before this is behind the horizon. */
   async purge(space: string): Promise<void> {
     await this.call("POST", `/v1/spaces/${space}/compact`, { older_than: "0s", force: true });

@@ -134,6 +134,21 @@ test("without the right to, live updates end, and can be started again", async (
   await until("it is pushed", () => space.status.pending === 0);
 });
 
+test("a space that is full does not end live updates: it is told, and tried again", async () => {
+  const name = newSpace();
+  await server.put(name, "todos", "a", { title: "milk" });
+  await server.bound(name, 1);
+  const space = await device(name);
+  await space.put("todos", "b", { title: "bread" });
+  space.start();
+  await until("it has been refused", () => space.status.outcome === "refused");
+  assert.equal((space.status.trouble as { code?: string } | null)?.code ?? "quota_exceeded", "quota_exceeded");
+  assert.equal(await title(space, "a"), "milk");
+  assert.equal(space.status.pending, 1);
+  await server.bound(name, 2);
+  await until("it is pushed", () => space.status.pending === 0);
+});
+
 test("a feed that breaks is opened again, and a resync on it is a repair", async () => {
   const name = newSpace();
   await server.put(name, "todos", "a", {});

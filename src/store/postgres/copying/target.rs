@@ -12,7 +12,7 @@ use super::super::group::new_version;
 use super::super::statements::{MakeCollections, SetSeqs, UpdateCollections, Write};
 use crate::domain::{Change, CollectionName, Document, Rev, SpaceName, SpaceState, State};
 use crate::store::copying::{Recount, epochs_of};
-use crate::store::rows::{EPOCH, EpochColumns};
+use crate::store::rows::{EPOCH, EpochColumns, quota_values};
 use crate::store::schema::{collections, epochs, records, spaces};
 use crate::store::{ClientSeq, CollectionDifference, CopyUnderWay, StoreError};
 
@@ -74,6 +74,7 @@ pub(super) async fn begin(mut connection: &AsyncPgConnection, source: &SpaceStat
             spaces::hold_for_clients.eq(source.policy.hold_for_clients),
             spaces::max_retention.eq(source.policy.max_retention.to_string()),
             spaces::max_tombstones.eq(source.policy.max_tombstones.map(u64::cast_signed)),
+            quota_values(source.quota),
             spaces::created_at.eq(source.created_at.micros()),
             spaces::modified_at.eq(source.modified_at.micros()),
             spaces::version.eq(new_version()),
@@ -208,6 +209,7 @@ pub(super) async fn finish(
             spaces::hold_for_clients.eq(source.policy.hold_for_clients),
             spaces::max_retention.eq(source.policy.max_retention.to_string()),
             spaces::max_tombstones.eq(source.policy.max_tombstones.map(u64::cast_signed)),
+            quota_values(source.quota),
             spaces::created_at.eq(source.created_at.micros()),
             spaces::modified_at.eq(source.modified_at.micros()),
             spaces::version.eq(new_version()),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use strandline::copier::{self, Copied, CopyError};
 use strandline::domain::client::{KnownClient, Place};
 use strandline::domain::push::{Base, Op, PushRequest};
-use strandline::domain::{ClientName, Clock, Collections, Rev};
+use strandline::domain::{Allowance, ClientName, Clock, Collections, QuotaChange, Rev};
 use strandline::store::{Batch, CopyUnderWay, PolicyChange, RowsRequest, Sightings};
 
 use super::fixture::*;
@@ -86,6 +86,9 @@ async fn give_a_past(store: &Fixture) {
         max_tombstones: Some(Some(1_000_000)),
     };
     store.store.configure(space(), policy).await.unwrap();
+    let quota =
+        QuotaChange { records: Some(Allowance::Limited(100)), bytes: Some(Allowance::Unlimited), record_bytes: None };
+    store.store.set_quota(space(), quota).await.unwrap();
     for n in 0..6 {
         store.put("todos", &format!("t{n}"), &format!(r#"{{"n":{n},"price":1.10,"é":"\u0000\ud800"}}"#)).await;
         store.advance(60);

@@ -1,4 +1,6 @@
-//! `strandline spaces`: what spaces there are, and making and removing them.
+//! `strandline spaces`: what spaces there are, what they may hold, and making and removing them.
+
+mod quota;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -8,7 +10,7 @@ use super::output::{plural, print, table};
 use super::target::{MayCreate, SpaceInfo, TargetArgs};
 use crate::domain::{Retention, SpaceName};
 
-/// List, show, create and delete spaces
+/// List, show, create and delete spaces, and bound what they hold
 #[derive(Debug, Subcommand)]
 pub enum SpacesCommand {
     /// List all spaces
@@ -26,6 +28,7 @@ pub enum SpacesCommand {
         #[arg(long, value_name = "DURATION")]
         retention: Option<Retention>,
     },
+    Quota(quota::QuotaArgs),
     /// Delete a space with all it holds
     Delete {
         #[command(flatten)]
@@ -51,6 +54,7 @@ pub async fn run(command: SpacesCommand, json: bool) -> Result<(), CliError> {
         SpacesCommand::List { target } => list(target, json).await,
         SpacesCommand::Show(named) => show(named, json).await,
         SpacesCommand::Create { named, retention } => create(named, retention, json).await,
+        SpacesCommand::Quota(args) => quota::run(args, json).await,
         SpacesCommand::Delete { named, yes } => delete(named, yes, json).await,
     }
 }

@@ -1,0 +1,3 @@
+ALTER TABLE spaces DROP COLUMN quota_record_bytes;
+ALTER TABLE spaces DROP COLUMN quota_bytes;
+ALTER TABLE spaces DROP COLUMN quota_records;
