@@ -194,7 +194,7 @@ impl Keyring {
         Ok(holder)
     }
 
-    /// Resolves when a credential does not hold any more (§10), at most [`RECHECK`] and [`FRESH`] after that came to be.
+    /// Resolves when a credential does not hold any more (§10), some 15 s later at the most.
     /// While it cannot be told, it holds.
     pub async fn ended(&self, credential: &str, via: Via) {
         loop {
@@ -205,7 +205,7 @@ impl Keyring {
         }
     }
 
-    /// Resolves when there is access control where there was none, at most [`RECHECK`] after that came to be.
+    /// Resolves when there is access control where there was none, some 10 s later at the most.
     pub async fn locked(&self) {
         loop {
             sleep(RECHECK).await;

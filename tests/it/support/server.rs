@@ -71,7 +71,7 @@ impl Server {
             server::run(vec![listener], config, Arc::new(keyring), Arc::clone(&store), feed.clone(), ticking, shutdown);
         let serving = Some(tokio::spawn(run));
         let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { address, clock, store, client, stop: Some(stop), serving, home: home }
+        Self { address, clock, store, client, stop: Some(stop), serving, home }
     }
 
     /// Seconds since 1970 by its clock.
