@@ -1,7 +1,9 @@
 //! What `serve` is told, by arguments or environment, checked before anything starts.
 
 mod access;
+mod limits;
 mod quota;
+mod tls;
 
 use std::time::Duration;
 
@@ -13,6 +15,8 @@ use crate::store::{DatabaseUrl, RemoteOptions};
 use quota::QuotaArgs;
 
 pub use access::AccessArgs;
+pub use limits::{Cap, LimitArgs};
+pub use tls::TlsArgs;
 
 /// The arguments of `serve`. Each can also be given in the environment.
 #[derive(Args, Clone, Debug)]
@@ -113,6 +117,13 @@ pub struct ServeArgs {
     /// Access by JWT.
     #[command(flatten)]
     pub access: AccessArgs,
+    /// TLS and proxies.
+    #[command(flatten)]
+    pub tls: TlsArgs,
+
+    /// What clients may take.
+    #[command(flatten)]
+    pub throttle: LimitArgs,
 }
 
 impl ServeArgs {
@@ -180,7 +191,10 @@ fn origin(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use super::*;
+    use crate::http::Throttles;
     use clap::Parser;
 
     #[derive(Parser)]
@@ -198,6 +212,7 @@ mod tests {
         let args = parse(&[]).unwrap();
         assert_eq!(args.listen, ["127.0.0.1:7878"]);
         assert_eq!(args.limits(), Limits::default());
+        assert_eq!(args.throttle.throttles(), Throttles::default());
         assert_eq!(args.default_retention, Retention::DEFAULT);
         assert!(args.cors_origin.is_empty());
     }
@@ -214,6 +229,15 @@ mod tests {
             ("--cors-origin", &["*", "https://a.example,http://localhost:5173"], &["a.example", "https://a/b", ""]),
             ("--default-retention", &["7d", "forever"], &["7", "1y"]),
             ("--database", &["sqlite:x.db"], &["x.db", "sqlite:"]),
+            ("--trusted-proxy", &["10.0.0.1", "10.0.0.0/8,fd00::/8", "::1"], &["10.0.0.0/33", "proxy.example", ""]),
+            ("--max-connections", &["1", "off", "0"], &["-1", "many", "99999999999"]),
+            ("--max-address-bytes", &["64KiB", "off"], &["4GiB", "fast"]),
+            ("--min-body-rate", &["1", "1KiB"], &["0", "off"]),
+            ("--max-url-bytes", &["1KiB", "off"], &["long"]),
+            ("--stall-timeout", &["1s", "off"], &["10", "forever"]),
+            // One of the two says nothing.
+            ("--tls-cert", &[], &["c.pem"]),
+            ("--tls-key", &[], &["k.pem"]),
         ] {
             for text in good {
                 assert!(parse(&[&format!("{flag}={text}")]).is_ok(), "{flag} {text}");
@@ -222,5 +246,16 @@ mod tests {
                 assert!(parse(&[&format!("{flag}={text}")]).is_err(), "{flag} {text}");
             }
         }
+    }
+
+    #[test]
+    fn a_limit_of_addresses_that_is_given_holds_on_loopback_too() {
+        let given = |args: &[&str]| {
+            let throttles = parse(args).unwrap().throttle.throttles();
+            [throttles.address, throttles.loopback].map(|allowance| allowance.requests.map(NonZeroU32::get))
+        };
+        assert_eq!(given(&[]), [Some(1_000), None]);
+        assert_eq!(given(&["--max-address-requests", "5"]), [Some(5), Some(5)]);
+        assert_eq!(given(&["--max-address-requests", "off"]), [None, None]);
     }
 }

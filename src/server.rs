@@ -2,27 +2,36 @@
 //!
 //! The program and its tests run the same function; what differs is handed in.
 
-use std::future::{Future, ready};
+mod door;
+mod http2;
+mod tls;
+
+use std::future::Future;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_http::HttpService;
-use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
-use actix_web::dev::{AppConfig, Server};
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, Request};
+use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_factory, map_config};
+use actix_web::dev::{AppConfig, Server, ServiceResponse};
 use actix_web::middleware::Condition;
-use actix_web::{App, web};
-use tokio::net::TcpStream;
+use actix_web::{App, HttpResponse, web};
+use ipnet::IpNet;
 
 use crate::access::{self, Keyring};
 use crate::compactor::{self, Progress};
 use crate::domain::retention::Unit;
 use crate::domain::{Clock, Retention};
 use crate::feed::Feed;
-use crate::http::{self, Api, Edge, Finish, HEAD_SECONDS, Limits, Metrics};
+use crate::http::{self, Admit, Api, Edge, Finish, Limits, Metrics, Proxies, Socket, Throttle, Throttles};
 use crate::registry::{self, Registry};
 use crate::store::Store;
+use door::{PlainDoor, TlsDoor};
+
+pub use tls::{Tls, TlsError};
 
 /// An idle connection is kept this long: longer than the usual interval of a client that polls each minute.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -37,6 +46,12 @@ const SHUTDOWN_SECONDS: u64 = 10;
 pub struct Config {
     /// The limits of requests.
     pub limits: Limits,
+    /// The limits of clients.
+    pub throttles: Throttles,
+    /// The certificate, where connections are encrypted.
+    pub tls: Option<Tls>,
+    /// Proxies whose word on a client's address is taken.
+    pub trusted_proxies: Vec<IpNet>,
     /// Origins of browser clients.
     pub cors_origins: Vec<String>,
     /// Threads that serve requests; `None` for one a core.
@@ -57,6 +72,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             limits: Limits::default(),
+            throttles: Throttles::default(),
+            tls: None,
+            trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
             workers: None,
             compact_interval: Duration::from_secs(60),
@@ -95,8 +113,10 @@ pub async fn run(
         example: config.example,
         metrics: Metrics::new(config.survey_age),
         progress: Arc::clone(&progress),
+        throttle: Throttle::new(config.throttles),
+        proxies: Proxies { trusted: config.trusted_proxies, tls: config.tls.is_some() },
     });
-    let server = start(listeners, config.workers, &config.cors_origins, &api)?;
+    let server = start(listeners, config.workers, &config.cors_origins, config.tls.as_ref(), &api)?;
     let handle = server.handle();
     let serving = tokio::spawn(server);
     let Config { compact_interval, sample_interval, client_expiry, .. } = config;
@@ -122,12 +142,13 @@ pub async fn run(
     ended
 }
 
-/// Starts the workers: what actix's `HttpServer` does, with an [`Edge`] around each connection. Apart from `run`, whose
-/// future must be able to move between threads, as actix's builder is not.
+/// Starts the workers: what actix's `HttpServer` does, behind a door of our own. Apart from `run`, whose future must be
+/// able to move between threads, as actix's builder is not.
 fn start(
     listeners: Vec<TcpListener>,
     workers: Option<usize>,
     origins: &[String],
+    tls: Option<&Tls>,
     api: &web::Data<Api>,
 ) -> io::Result<Server> {
     let mut server = Server::build().disable_signals().shutdown_timeout(SHUTDOWN_SECONDS);
@@ -137,28 +158,65 @@ fn start(
     let stopping = server.graceful_shutdown_signal();
     for listener in listeners {
         let (origins, api, stopping) = (origins.to_vec(), api.clone(), stopping.clone());
-        server = server.listen("http", listener, move || {
-            let cors = Condition::new(!origins.is_empty(), http::cors(&origins));
-            let app = App::new().configure(|routes| http::routes(&api, routes)).wrap(cors).wrap(Finish);
-            let app = app.into_factory().map_err(|error| error.error_response());
+        let signal = move || {
             let stopping = stopping.clone();
-            let service = HttpService::build()
-                .keep_alive(KEEP_ALIVE)
-                .client_request_timeout(Duration::from_secs(HEAD_SECONDS))
-                .client_disconnect_timeout(DISCONNECT)
-                .graceful_shutdown_signal(move || {
-                    let stopping = stopping.clone();
-                    async move { stopping.notified().await }
+            async move { stopping.notified().await }
+        };
+        server = if let Some(tls) = tls {
+            let acceptor = tls.acceptor();
+            server.listen("https", listener, move || {
+                let (api, acceptor, origins, signal) = (api.clone(), acceptor.clone(), origins.clone(), signal.clone());
+                fn_factory(move || {
+                    let (api, acceptor) = (api.clone(), acceptor.clone());
+                    let (http1, app) = (http1(&origins, &api, signal.clone()), application(&origins, &api));
+                    async move {
+                        let (http1, app) = (http1.new_service(()).await?, app.new_service(()).await?);
+                        Ok::<_, ()>(TlsDoor::new(api, acceptor, http1, app, KEEP_ALIVE))
+                    }
                 })
-                .h1(map_config(app, |()| AppConfig::default()));
-            let edge = |socket: TcpStream| {
-                let peer = socket.peer_addr().ok();
-                // An event must not wait until the one before is acknowledged. A socket that is gone already says so soon.
-                let _ = socket.set_nodelay(true);
-                ready(Ok((Edge::new(socket), peer)))
-            };
-            fn_service(edge).and_then(service)
-        })?;
+            })?
+        } else {
+            server.listen("http", listener, move || {
+                let (api, origins, signal) = (api.clone(), origins.clone(), signal.clone());
+                fn_factory(move || {
+                    let (api, http1) = (api.clone(), http1(&origins, &api, signal.clone()));
+                    async move { Ok::<_, ()>(PlainDoor::new(api, http1.new_service(()).await?)) }
+                })
+            })?
+        };
     }
     Ok(server.run())
+}
+
+/// The application of a worker.
+fn application(
+    origins: &[String],
+    api: &web::Data<Api>,
+) -> impl ServiceFactory<Request, Config = (), Response = ServiceResponse, Error = HttpResponse, InitError = ()> + use<>
+{
+    let cors = Condition::new(!origins.is_empty(), http::cors(origins));
+    let app = App::new().configure(|routes| http::routes(api, routes)).wrap(Admit::new(api)).wrap(cors).wrap(Finish);
+    map_config(app.into_factory().map_err(|error| error.error_response()), |()| AppConfig::default())
+}
+
+/// The application behind HTTP/1.1, on connections of one kind.
+fn http1<S, N, F>(
+    origins: &[String],
+    api: &web::Data<Api>,
+    stopping: N,
+) -> impl ServiceFactory<(Edge<S>, Option<SocketAddr>), Config = (), Response = (), Error = DispatchError, InitError = ()>
++ use<S, F, N>
+where
+    S: Socket + 'static,
+    N: Fn() -> F + 'static,
+    F: Future<Output = ()> + 'static,
+{
+    HttpService::build()
+        .keep_alive(KEEP_ALIVE)
+        // The edge sees to that, for every request of a connection.
+        .client_request_timeout(Duration::ZERO)
+        .client_disconnect_timeout(DISCONNECT)
+        .graceful_shutdown_signal(stopping)
+        .on_connect_ext(|edge: &Edge<S>, data| _ = data.insert(Rc::clone(edge.connection())))
+        .h1(application(origins, api))
 }

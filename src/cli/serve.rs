@@ -2,8 +2,10 @@
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -11,12 +13,15 @@ use crate::access::{Jwts, Keyring};
 use crate::config::ServeArgs;
 use crate::domain::SystemClock;
 use crate::feed::Feed;
-use crate::http::EXAMPLE_PATH;
-use crate::server::{self, Config};
+use crate::http::{EXAMPLE_PATH, Throttles};
+use crate::server::{self, Config, Tls, TlsError};
 use crate::store::{self, StoreError, StoreOptions};
 
 /// Connections that may wait to be accepted.
 const WAITING_CONNECTIONS: u32 = 2048;
+
+/// File descriptors for what is no client: the database, its files, and files that are just being read.
+const DESCRIPTORS: u32 = 256;
 
 /// Why the server did not run, or ended badly.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +55,9 @@ pub enum ServeError {
     /// The keys of JWTs are not as they must be.
     #[error("{0}")]
     Keys(String),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The server broke off.
     #[error("the server failed: {0}")]
     Server(#[from] std::io::Error),
@@ -60,6 +68,7 @@ pub enum ServeError {
 /// # Errors
 /// [`ServeError`], in one sentence for the person who started it.
 pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
+    let tls = args.tls.load()?;
     let jwts = Jwts::new(args.access.jwt().map_err(ServeError::Keys)?).await.map_err(ServeError::Keys)?;
     let addresses = args.listen.iter().map(|address| resolve(address)).collect::<Result<Vec<_>, _>>()?;
     let exposed = addresses.iter().flat_map(|(_, resolved)| resolved).find(|resolved| !resolved.ip().is_loopback());
@@ -97,15 +106,22 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         Some(listeners) => listeners,
         None => bind_all(&addresses)?,
     };
+    if let Some(tls) = &tls {
+        reload_on_signal(tls.clone())?;
+    }
+    let scheme = if tls.is_some() { "https" } else { "http" };
     for listener in &listeners {
-        announce(format_args!("listening on http://{}", listener.local_addr()?));
+        announce(format_args!("listening on {scheme}://{}", listener.local_addr()?));
     }
     // One address is enough to open in a browser.
     if let (true, Some(listener)) = (args.example, listeners.first()) {
-        announce(format_args!("the example page is http://{}{EXAMPLE_PATH}", listener.local_addr()?));
+        announce(format_args!("the example page is {scheme}://{}{EXAMPLE_PATH}", listener.local_addr()?));
     }
     let config = Config {
         limits: args.limits(),
+        throttles: within_descriptors(args.throttle.throttles()),
+        tls,
+        trusted_proxies: args.tls.trusted_proxy,
         cors_origins: args.cors_origin,
         workers: args.workers,
         compact_interval: args.compact_interval,
@@ -157,6 +173,41 @@ fn bind(addresses: &[SocketAddr]) -> std::io::Result<TcpListener> {
         }
     }
     Err(failure)
+}
+
+/// Has as many file descriptors as the system grants, and lowers the limit of connections to what they are enough for.
+fn within_descriptors(mut throttles: Throttles) -> Throttles {
+    let mut granted = getrlimit(Resource::Nofile);
+    if granted.current != granted.maximum {
+        let raised = Rlimit { current: granted.maximum, ..granted };
+        match setrlimit(Resource::Nofile, raised) {
+            Ok(()) => granted = raised,
+            Err(error) => log::debug!("the limit of open files stays: {error}"),
+        }
+    }
+    let room = granted.current.map_or(u32::MAX, |most| u32::try_from(most).unwrap_or(u32::MAX));
+    let room = NonZeroU32::new(room.saturating_sub(DESCRIPTORS)).unwrap_or(NonZeroU32::MIN);
+    if throttles.connections.is_none_or(|most| most > room) {
+        if room < NonZeroU32::MAX {
+            log::warn!("no more than {room} connections at a time, as the system grants no more open files");
+        }
+        throttles.connections = Some(room);
+    }
+    throttles
+}
+
+/// Reads the certificate again at each SIGHUP.
+fn reload_on_signal(tls: Tls) -> std::io::Result<()> {
+    let mut hangups = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            match tls.reload() {
+                Ok(()) => log::info!("the certificate was read again"),
+                Err(error) => log::error!("the certificate in use stays: {error}"),
+            }
+        }
+    });
+    Ok(())
 }
 
 /// Waits for SIGTERM or SIGINT, which from the call on do not end the process any more.

@@ -9,10 +9,10 @@ use actix_web::error::PayloadError;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web;
 use actix_web::{HttpMessage, HttpRequest};
-use futures_util::StreamExt;
 
 use super::accept::JSON;
 use super::problem::{Code, Problem};
+use super::throttle::Intake;
 use super::wire::read;
 
 /// JSON merge patch (RFC 7396).
@@ -54,7 +54,7 @@ where
     if announced.is_some_and(|length: usize| length > limit) {
         return Err(too_large(limit));
     }
-    let body = collect(payload, limit).await?;
+    let body = collect(req, payload, limit).await?;
     if !body.is_empty() {
         check_type(req, accepted)?;
     }
@@ -132,9 +132,9 @@ fn too_large(limit: usize) -> Problem {
     Problem::new(Code::TooLarge, format!("the body has more than {limit} bytes, the limit"))
 }
 
-async fn collect(mut payload: web::Payload, limit: usize) -> Result<Vec<u8>, Problem> {
-    let mut body = Vec::new();
-    while let Some(chunk) = payload.next().await {
+async fn collect(req: &HttpRequest, mut payload: web::Payload, limit: usize) -> Result<Vec<u8>, Problem> {
+    let (mut body, mut intake) = (Vec::new(), Intake::of(req));
+    while let Some(chunk) = intake.next(&mut payload).await? {
         let chunk = chunk.map_err(|error| broken(&error))?;
         if body.len() + chunk.len() > limit {
             return Err(too_large(limit));

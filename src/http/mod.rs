@@ -2,8 +2,8 @@
 //!
 //! A request lives through four rooms: an extractor turns it into domain values or a 400 (`extract`, `query`,
 //! `body`), a handler of a few lines calls one operation of the store, and a wire type (`wire`) renders the answer.
-//! Around all routes stands `finish`, around each one `observe`; what never becomes a request is answered at
-//! the `edge`.
+//! Around all routes stand `finish` and, nearer, `throttle`, around each one `observe`; what never becomes a request is
+//! answered at the `edge`.
 
 mod accept;
 mod access;
@@ -23,6 +23,7 @@ mod limits;
 mod metrics;
 mod observe;
 mod openapi;
+mod peer;
 mod problem;
 mod push;
 mod query;
@@ -36,6 +37,7 @@ mod spaces;
 mod stats;
 mod status;
 mod tokens;
+mod throttle;
 pub(crate) mod wire;
 
 use std::sync::Arc;
@@ -47,13 +49,15 @@ use crate::feed::Feed;
 use crate::registry::Registry;
 use crate::store::Store;
 
-pub use edge::{Edge, HEAD_SECONDS};
+pub use edge::{Edge, Socket, Timed, refuse};
 pub use example::PATH as EXAMPLE_PATH;
 pub use finish::Finish;
 pub use limits::Limits;
 pub use metrics::Metrics;
 pub use openapi::document as openapi_document;
+pub use peer::{Peer, Proxies};
 pub use routes::{cors, routes};
+pub use throttle::{Admit, Allowance, Busy, Connection, Limit, Refusal, Throttle, Throttles};
 
 /// What the handlers work with: one for the whole server.
 pub struct Api {
@@ -77,4 +81,8 @@ pub struct Api {
     pub metrics: Metrics,
     /// How far the compactor is.
     pub progress: Arc<Progress>,
+    /// What clients may take, and what they have taken.
+    pub throttle: Throttle,
+    /// Whose word on a client's address is taken.
+    pub proxies: Proxies,
 }

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
@@ -48,6 +49,8 @@ pub enum Code {
     TooLarge,
     /// The space's quota stands against it.
     QuotaExceeded,
+    /// More than this client may take.
+    RateLimited,
     /// Try again later.
     Unavailable,
     /// The disk is full.
@@ -81,6 +84,7 @@ impl Code {
             }
             Self::TooLarge => ("too_large", StatusCode::PAYLOAD_TOO_LARGE, "A limit is exceeded"),
             Self::QuotaExceeded => ("quota_exceeded", StatusCode::FORBIDDEN, "The quota of the space is exceeded"),
+            Self::RateLimited => ("rate_limited", StatusCode::TOO_MANY_REQUESTS, "Too much at a time"),
             Self::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE, "Not available at present"),
             Self::StorageFull => ("storage_full", StatusCode::INSUFFICIENT_STORAGE, "The storage is full"),
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "The server failed"),
@@ -102,12 +106,15 @@ pub struct Problem {
     /// Further members as JSON text, each with a comma before it.
     members: Vec<u8>,
     allow: Option<HeaderValue>,
+    /// Seconds after which it is worth to try again.
+    retry_after: Option<u64>,
 }
 
 impl Problem {
     /// A problem of this code; `detail` is a sentence about this one occurrence.
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, status: code.row().1, detail: detail.into(), members: Vec::new(), allow: None }
+        let retry_after = matches!(code, Code::RateLimited | Code::Unavailable).then_some(1);
+        Self { code, status: code.row().1, detail: detail.into(), members: Vec::new(), allow: None, retry_after }
     }
 
     /// With a status that says more than the usual one of its code.
@@ -119,6 +126,12 @@ impl Problem {
     /// The sentence about this one occurrence.
     pub fn detail(&self) -> &str {
         &self.detail
+    }
+
+    /// With the time after which it is worth to try again, in whole seconds from 1.
+    #[must_use]
+    pub fn with_retry_after(self, wait: Duration) -> Self {
+        Self { retry_after: Some(wait.as_secs() + 1), ..self }
     }
 
     /// 400: what is wrong, and where.
@@ -202,6 +215,11 @@ impl Problem {
         self.with_json(name, number.to_string().as_bytes())
     }
 
+    /// Seconds after which it is worth to try again.
+    pub fn retry_after(&self) -> Option<u64> {
+        self.retry_after
+    }
+
     /// The problem as JSON.
     pub fn to_json(&self) -> Vec<u8> {
         let (code, _, title) = self.code.row();
@@ -245,8 +263,8 @@ impl ResponseError for Problem {
         if self.code == Code::Unauthorized {
             response.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         }
-        if self.code == Code::Unavailable {
-            response.insert_header((header::RETRY_AFTER, HeaderValue::from_static("1")));
+        if let Some(seconds) = self.retry_after {
+            response.insert_header((header::RETRY_AFTER, HeaderValue::from(seconds)));
         }
         response.body(self.to_json())
     }

@@ -15,7 +15,7 @@ use super::limits::{STREAM_BYTES, STREAM_ROWS};
 use super::metrics::Via;
 use super::problem::Problem;
 use super::wire::{self, page, schema, write};
-use super::{Api, answer, body, query};
+use super::{Api, answer, body, query, throttle};
 use crate::domain::repair::{FetchRequest, ManifestRequest};
 use crate::domain::{Rev, Runs};
 use crate::store::StoreError;
@@ -108,9 +108,11 @@ struct Records {
     count: u64,
     done: bool,
     lease: Lease,
+    _open: throttle::Stream,
 }
 
 async fn lines(req: &HttpRequest, api: &web::Data<Api>, request: FetchRequest) -> Result<HttpResponse, Problem> {
+    let open = api.throttle.stream(req, api)?;
     let runs = request.runs.clone();
     let request = FetchRequest { runs: Runs::default(), limit: STREAM_ROWS, max_bytes: STREAM_BYTES, ..request };
     let mut records = Records {
@@ -123,6 +125,7 @@ async fn lines(req: &HttpRequest, api: &web::Data<Api>, request: FetchRequest) -
         count: 0,
         done: false,
         lease: Lease::of(req, api),
+        _open: open,
     };
     records.advance();
     // The first step is taken here, so that an unknown space has its proper status.

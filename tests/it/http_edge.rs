@@ -5,6 +5,8 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use strandline::http::Throttles;
+use strandline::server::Config;
 
 use crate::support::Server;
 
@@ -67,7 +69,7 @@ fn get(target: &str, fields: &str) -> Vec<u8> {
 type Expected = (&'static str, &'static str, &'static str);
 
 const MALFORMED: Expected = ("400 Bad Request", "invalid_request", "cannot be read as a request");
-const LONG: Expected = ("431 Request Header Fields Too Large", "too_large", "131072 bytes and 96 headers");
+const LONG: Expected = ("431 Request Header Fields Too Large", "too_large", "32768 bytes and 96 headers");
 
 /// What the framework refuses, by name.
 fn refused() -> Vec<(&'static str, Vec<u8>, Expected)> {
@@ -147,16 +149,43 @@ async fn an_answer_before_a_refusal_is_as_it_would_have_been() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_that_does_not_end_is_refused_in_time() {
-    let server = Server::start().await;
+    let throttles = Throttles { head_time: Some(Duration::from_secs(1)), ..Throttles::default() };
+    let server = Server::start_with(Config { throttles, ..Config::default() }).await;
     tokio::task::block_in_place(|| {
         let start = Instant::now();
-        let mut sockets: Vec<TcpStream> = (0..2).map(|_| connect(&server)).collect();
+        let mut sockets: Vec<TcpStream> = (0..4).map(|_| connect(&server)).collect();
         sockets[1].write_all(b"GET / HTTP/1.1\r\nhost:").unwrap();
+        // Neither does an answer before it give it more time, nor bytes that trickle.
+        for socket in &mut sockets[2..] {
+            socket.write_all(&[&get("/healthz", ""), b"GET /".as_slice()].concat()).unwrap();
+            assert!(Wire::read(socket).head.starts_with("HTTP/1.1 200"));
+        }
+        while start.elapsed() < Duration::from_millis(1_500) && sockets[3].write_all(b"x").is_ok() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
         for mut socket in sockets {
-            Wire::read(&mut socket).refusal("408 Request Timeout", "invalid_request", "within 5 seconds");
+            Wire::read(&mut socket).refusal("408 Request Timeout", "invalid_request", "within 1 seconds");
             assert!(ends(&mut socket));
         }
-        assert!(start.elapsed() >= Duration::from_secs(4), "{:?}", start.elapsed());
+        assert!(start.elapsed() >= Duration::from_millis(900), "{:?}", start.elapsed());
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_between_two_requests_is_not_hurried() {
+    let throttles = Throttles { head_time: Some(Duration::from_millis(200)), ..Throttles::default() };
+    let server = Server::start_with(Config { throttles, ..Config::default() }).await;
+    server.write("a", &json!({})).await;
+    tokio::task::block_in_place(|| {
+        let mut socket = connect(&server);
+        for _ in 0..3 {
+            socket.write_all(&get("/healthz", "")).unwrap();
+            assert!(Wire::read(&mut socket).head.starts_with("HTTP/1.1 200"));
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        // Nor is one whose request is held.
+        socket.write_all(&get("/v1/spaces/demo/changes?since=1&wait=1", "")).unwrap();
+        assert!(Wire::read(&mut socket).head.starts_with("HTTP/1.1 200"));
     });
 }
 

@@ -19,7 +19,7 @@ use super::super::access::Lease;
 use super::super::extract::Caller;
 use super::super::metrics::{PullKind, Via};
 use super::super::problem::Problem;
-use super::super::{Api, answer, sightings, wire};
+use super::super::{Api, answer, sightings, throttle, wire};
 use crate::domain::pull::{Page, PullRequest, Pulled, Resync};
 use crate::domain::{Progress, Since};
 use crate::feed::{Subscription, Woken};
@@ -38,6 +38,7 @@ struct Subscriber {
     next: Next,
     /// When a comment is due.
     beat: Instant,
+    _open: throttle::Stream,
 }
 
 /// What a subscriber does next.
@@ -58,6 +59,7 @@ pub async fn answer(
     caller: Caller,
     request: PullRequest,
 ) -> Result<HttpResponse, Problem> {
+    let open = api.throttle.stream(req, api)?;
     // Before the first look: a commit between the look and the subscription would wake nobody.
     let subscription = api.feed.subscribe(&request.space);
     let first = api.store.pull(request.clone()).await?;
@@ -78,6 +80,7 @@ pub async fn answer(
         lease: Lease::of(req, api),
         next: Next::Answer(Box::new(first)),
         beat: Instant::now() + HEARTBEAT,
+        _open: open,
     };
     Ok(response.streaming(stream::unfold(subscriber, next_event)))
 }

@@ -16,7 +16,7 @@ use super::super::access::Lease;
 use super::super::extract::Caller;
 use super::super::metrics::{PullKind, Via};
 use super::super::problem::Problem;
-use super::super::{Api, answer, wire};
+use super::super::{Api, answer, throttle, wire};
 use super::{page_or_answer, tagged};
 use crate::domain::pull::{PullRequest, Pulled};
 use crate::domain::{Rev, Since};
@@ -36,6 +36,7 @@ struct Stream {
     upto: Rev,
     lease: Lease,
     next: Next,
+    _open: throttle::Stream,
 }
 
 /// What is to be written next.
@@ -62,6 +63,7 @@ pub async fn answer(
     caller: &Caller,
     mut request: PullRequest,
 ) -> Result<HttpResponse, Problem> {
+    let open = api.throttle.stream(req, api)?;
     // The first step is taken here, so that what is wrong from the start has its proper status.
     let pulled = api.store.pull(request.clone()).await?;
     let page = match page_or_answer(req, api, caller, &request, pulled)? {
@@ -78,7 +80,7 @@ pub async fn answer(
         return Ok(response.streaming(stream::empty::<Result<Bytes, Cut>>()));
     }
     let next = Next::Read(Box::new(Ok(Pulled::Page(page))));
-    let stream = Stream { api: Arc::clone(api), request, upto, lease: Lease::of(req, api), next };
+    let stream = Stream { api: Arc::clone(api), request, upto, lease: Lease::of(req, api), next, _open: open };
     Ok(response.streaming(stream::try_unfold(stream, step)))
 }
 

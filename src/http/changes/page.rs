@@ -34,6 +34,7 @@ pub async fn answer(
     asked: Asked,
 ) -> Result<HttpResponse, Problem> {
     let pulled = if asked.wait > 0 && may_be_held(&request.since) {
+        let _open = api.throttle.stream(req, api)?;
         hold(req, api, caller, &request, Duration::from_secs(asked.wait)).await?
     } else {
         request.held = held(req, api, &request).await?;

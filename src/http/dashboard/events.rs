@@ -18,7 +18,7 @@ use super::super::accept::EVENTS;
 use super::super::access::{Lease, Permit};
 use super::super::problem::Problem;
 use super::super::wire::space::Space;
-use super::super::{Api, answer, query};
+use super::super::{Api, answer, query, throttle};
 use crate::domain::{Access, Collections, RetentionPolicy, SpaceName, SpaceState};
 use crate::feed::{Subscription, Woken};
 use crate::store::StoreError;
@@ -43,6 +43,7 @@ struct Watch {
     due: Instant,
     /// When a comment is due.
     beat: Instant,
+    _open: throttle::Stream,
 }
 
 /// What the page knows: the space as the wire has it, and what only its policy has.
@@ -70,6 +71,7 @@ pub async fn events(req: HttpRequest, permit: Permit, api: web::Data<Api>) -> Re
         Some(space) => permit.choice(space, Access::Read, None)?,
         None => None,
     };
+    let open = api.throttle.stream(&req, &api)?;
     // Before the first look: a commit between the look and the subscription would wake nobody.
     let subscription = match &space {
         Some(space) => {
@@ -100,6 +102,7 @@ pub async fn events(req: HttpRequest, permit: Permit, api: web::Data<Api>) -> Re
         next: Next::Look,
         due: now,
         beat: now + HEARTBEAT,
+        _open: open,
     };
     Ok(response.streaming(stream::unfold(watch, next_event)))
 }

@@ -22,6 +22,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::Api;
+use super::throttle::Limit;
 use super::wire::push_answer;
 use crate::domain::pull::Reason;
 use crate::domain::push::{Outcome, Oversize, Pushed};
@@ -79,6 +80,7 @@ pub struct Metrics {
     sent: Words<4>,
     sent_bytes: Words<5>,
     repairs: Words<2>,
+    refusals: Words<{ Limit::WORDS.len() }>,
     surveyor: Surveyor,
 }
 
@@ -141,6 +143,7 @@ impl Metrics {
                 Via::WORDS,
             ),
             repairs: words.of("repairs", "Requests of clients that repair themselves", "kind", Repair::WORDS),
+            refusals: words.of("refusals", "What went beyond a limit, by limit", "limit", Limit::WORDS),
             registry,
             requests,
             latency,
@@ -192,6 +195,11 @@ impl Metrics {
         self.over_quota.add(measure.as_str(), count);
     }
 
+    /// Counts what goes beyond a limit.
+    pub fn count_refusal(&self, limit: Limit) {
+        self.refusals.add(limit.word(), 1);
+    }
+
     /// Counts a push and what became of its changes.
     pub fn count_push(&self, pushed: &Result<Pushed, StoreError>) {
         let (outcome, results): (_, &[Outcome]) = match pushed {
@@ -237,6 +245,9 @@ pub async fn text(api: &Api) -> Result<String, std::fmt::Error> {
     present.register_collector(Box::new(Present {
         now: api.clock.now(),
         subscribers: api.feed.subscribers(),
+        connections: api.throttle.connections(),
+        streams: api.throttle.streams(),
+        clients: api.throttle.clients(),
         store: api.store.meters(),
         compactor: api.progress.read(),
         default_quota: api.store.default_quota(),

@@ -20,6 +20,9 @@ const MICROS: f64 = 1e6;
 pub(super) struct Present {
     pub now: Timestamp,
     pub subscribers: usize,
+    pub connections: u32,
+    pub streams: u32,
+    pub clients: usize,
     pub store: Meters,
     pub compactor: Account,
     /// What counts for spaces that say nothing of it.
@@ -32,6 +35,10 @@ impl Collector for Present {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut out = Writing(encoder);
         out.gauge("subscribers", "Long polls and event streams that wait", &self.subscribers)?;
+        out.gauge("connections", "Connections of clients", &self.connections)?;
+        out.gauge("streams", "Event streams, long polls and streams of lines that are open", &self.streams)?;
+        let help = "Tokens and addresses that are kept count of, as they took something lately";
+        out.gauge("throttled_clients", help, &(self.clients as u64))?;
         writes(&mut out, &self.store)?;
         connections(&mut out, &self.store)?;
         compactor(&mut out, &self.compactor)?;

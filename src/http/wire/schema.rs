@@ -637,6 +637,15 @@ pub enum Refusals {
     /// `forbidden`: the token does not reach that far
     #[response(status = 403, content_type = "application/problem+json")]
     Forbidden(Problem),
+    /// `too_large`: the target is longer than it may be
+    #[response(status = 414, content_type = "application/problem+json")]
+    LongTarget(Problem),
+    /// `rate_limited`: more than this client may take; try again after `Retry-After` seconds
+    #[response(status = 429, content_type = "application/problem+json", headers(("Retry-After" = u64, description = "Seconds")))]
+    RateLimited(Problem),
+    /// `too_large`: the headers are longer than they may be
+    #[response(status = 431, content_type = "application/problem+json")]
+    LongHead(Problem),
     /// `internal`: the log says more under the same id
     #[response(status = 500, content_type = "application/problem+json")]
     Internal(Problem),
@@ -664,6 +673,9 @@ pub enum NoAcceptableForm {
 /// What a route that takes a body may answer.
 #[derive(IntoResponses)]
 pub enum BodyRefusals {
+    /// `invalid_request`: the body does not arrive in the time that it has
+    #[response(status = 408, content_type = "application/problem+json")]
+    Late(Problem),
     /// `too_large`: which limit, and its value
     #[response(status = 413, content_type = "application/problem+json")]
     TooLarge(Problem),
