@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::http2::{self, Http2};
+use super::http2;
 use super::tls::HTTP2;
 use crate::http::{self, Api, Connection, Edge, Limit, Timed};
 
@@ -87,14 +87,13 @@ pub(super) struct TlsDoor<H, A> {
     http1: Rc<H>,
     /// The application, for HTTP/2.
     app: Rc<A>,
-    http2: Http2,
+    /// How long an idle connection of HTTP/2 is kept.
+    idle: Duration,
 }
 
 impl<H, A> TlsDoor<H, A> {
     pub fn new(api: web::Data<Api>, acceptor: TlsAcceptor, http1: H, app: A, idle: Duration) -> Self {
-        let limits = api.throttle.limits();
-        let http2 = Http2 { head: limits.head_time, stall: limits.stall_time, idle };
-        Self { api, acceptor, http1: Rc::new(http1), app: Rc::new(app), http2 }
+        Self { api, acceptor, http1: Rc::new(http1), app: Rc::new(app), idle }
     }
 }
 
@@ -115,7 +114,7 @@ where
     }
 
     fn call(&self, socket: TcpStream) -> Handled {
-        let (api, acceptor, http2) = (self.api.clone(), self.acceptor.clone(), self.http2);
+        let (api, acceptor, idle) = (self.api.clone(), self.acceptor.clone(), self.idle);
         let (http1, app) = (Rc::clone(&self.http1), Rc::clone(&self.app));
         Box::pin(async move {
             let peer = socket.peer_addr().ok();
@@ -129,7 +128,7 @@ where
             let is_http2 = encrypted.get_ref().1.alpn_protocol() == Some(HTTP2);
             let timed = Timed::new(encrypted, connection, api.clone());
             if is_http2 {
-                http2::serve(timed, app, peer, http2, api.feed.closed()).await;
+                http2::serve(timed, app, peer, idle, api).await;
                 Ok(())
             } else {
                 http1.call((Edge::new(timed), peer)).await.map_err(drop)

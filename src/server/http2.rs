@@ -16,13 +16,13 @@ use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::error::PayloadError;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
-use actix_web::web::Bytes;
+use actix_web::web::{self, Bytes};
 use futures_util::Stream;
 use h2::server::{Builder, SendResponse};
 use h2::{Reason, RecvStream, SendStream};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::http::{Connection, Socket, Timed};
+use crate::http::{Api, Connection, Limit, Socket, Timed};
 
 /// Requests of one connection at a time: more than a browser sends.
 const STREAMS: u32 = 128;
@@ -45,24 +45,13 @@ const OF_HTTP1: [HeaderName; 5] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
-/// The times of a connection.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Http2 {
-    /// Its settings have to be there within this time.
-    pub head: Option<Duration>,
-    /// A client that takes nothing of an answer for so long loses it.
-    pub stall: Option<Duration>,
-    /// An idle connection is kept this long, and at most twice as long.
-    pub idle: Duration,
-}
-
-/// Serves a connection to its end.
+/// Serves a connection to its end. An idle one is kept for the time `idle`, and at most twice as long.
 pub(super) async fn serve<S, A>(
     socket: Timed<S>,
     app: Rc<A>,
     peer: Option<SocketAddr>,
-    times: Http2,
-    stopping: impl Future<Output = ()>,
+    idle: Duration,
+    api: web::Data<Api>,
 ) where
     S: Socket,
     A: Service<Request> + 'static,
@@ -77,15 +66,18 @@ pub(super) async fn serve<S, A>(
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(HEAD)
         .handshake::<_, Bytes>(socket);
-    let Ok(Ok(mut connection)) = timeout(times.head.unwrap_or(Duration::MAX), handshake).await else { return };
-    let (mut stop, mut tick) = (pin!(stopping), pin!(sleep(times.idle)));
+    let Ok(Ok(mut connection)) = timeout(api.throttle.limits().head_time.unwrap_or(Duration::MAX), handshake).await
+    else {
+        return;
+    };
+    let (mut stop, mut tick) = (pin!(api.feed.closed()), pin!(sleep(idle)));
     let (mut leaving, mut begun) = (false, state.begun());
     loop {
         tokio::select! {
             accepted = connection.accept() => match accepted {
                 Some(Ok((request, respond))) => {
                     let request = converted(request, peer, &state);
-                    tokio::task::spawn_local(answer(Rc::clone(&app), request, respond, times.stall));
+                    tokio::task::spawn_local(answer(Rc::clone(&app), request, respond, api.clone()));
                 }
                 Some(Err(error)) => return log::debug!("a connection of HTTP/2 broke: {error}"),
                 None => return,
@@ -96,16 +88,16 @@ pub(super) async fn serve<S, A>(
                 tick.as_mut().reset(Instant::now() + LEAVE);
             }
             () = &mut tick => {
-                let idle = state.is_idle() && state.begun() == begun;
-                if idle && leaving {
+                let unused = state.is_idle() && state.begun() == begun;
+                if unused && leaving {
                     return;
                 }
-                if idle {
+                if unused {
                     leaving = true;
                     connection.graceful_shutdown();
                 }
                 begun = state.begun();
-                tick.as_mut().reset(Instant::now() + if leaving { LEAVE } else { times.idle });
+                tick.as_mut().reset(Instant::now() + if leaving { LEAVE } else { idle });
             }
         }
     }
@@ -167,7 +159,7 @@ impl From<h2::Error> for Cut {
 }
 
 /// Answers one request. It ends early when the client does not wait for the answer any more.
-async fn answer<A>(app: Rc<A>, request: Request, mut respond: SendResponse<Bytes>, stall: Option<Duration>)
+async fn answer<A>(app: Rc<A>, request: Request, mut respond: SendResponse<Bytes>, api: web::Data<Api>)
 where
     A: Service<Request>,
     A::Response: Into<Response<BoxBody>>,
@@ -191,9 +183,12 @@ where
     if ends {
         return;
     }
-    match send(body, &mut stream, stall).await {
+    match send(body, &mut stream, api.throttle.limits().stall_time).await {
         Ok(()) | Err(Cut::Unwanted) => {}
-        Err(Cut::Stalled) => stream.send_reset(Reason::CANCEL),
+        Err(Cut::Stalled) => {
+            api.metrics.count_refusal(Limit::Stall);
+            stream.send_reset(Reason::CANCEL);
+        }
         Err(Cut::Failed) => stream.send_reset(Reason::INTERNAL_ERROR),
     }
 }

@@ -8,6 +8,7 @@ pub mod postgres;
 mod program;
 mod replica;
 mod server;
+mod tls;
 mod web;
 
 use std::io::Write;
@@ -18,6 +19,7 @@ pub use numbers::Numbers;
 pub use program::{Place, Program};
 pub use replica::{Feed, Form, Key, Record, Replica, Trouble};
 pub use server::{Answer, EventStream, Server, gzip, zstd};
+pub use tls::Certificate;
 pub use web::Web;
 
 /// Writes to stderr past the test harness, which shows what is printed only when a test fails.
