@@ -10,6 +10,7 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::web;
 use actix_web::{HttpMessage, HttpRequest};
 
+use super::Api;
 use super::accept::JSON;
 use super::problem::{Code, Problem};
 use super::throttle::Intake;
@@ -18,8 +19,9 @@ use super::wire::read;
 /// JSON merge patch (RFC 7396).
 pub const MERGE_PATCH: &str = "application/merge-patch+json";
 
-/// Bodies of more bytes are read on the blocking pool, so that other requests of the worker do not wait for them.
-const LARGE: usize = 256 << 10;
+/// Bodies of more bytes are read on the blocking pool, a few at a time, so that other requests of the worker do not wait
+/// for them.
+const LARGE: usize = 64 << 10;
 
 /// zstd frames may ask for a window of this many bits, 8 MiB, and no more (RFC 9659).
 const ZSTD_WINDOW: u32 = 23;
@@ -69,6 +71,8 @@ where
         };
         parse(text(&expanded)?)
     };
+    let api = req.app_data::<web::Data<Api>>();
+    let _turn = if let Some(api) = api { api.throttle.turn().await } else { None };
     web::block(work).await.map_err(|error| Problem::internal(&error))?
 }
 

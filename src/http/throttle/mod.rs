@@ -17,12 +17,13 @@ mod connection;
 mod metered;
 
 use std::net::IpAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::Api;
 use super::metrics::Metrics;
@@ -219,18 +220,32 @@ pub struct Throttle {
     addresses: Accounts<u128>,
     /// Of all together.
     all: Arc<Account>,
+    /// Large bodies that are read at a time: as many as there are cores.
+    reading: Semaphore,
 }
 
 impl Throttle {
     /// Nothing used yet.
     pub fn new(limits: Throttles) -> Self {
         let all = Allowance { connections: limits.connections, ..Allowance::default() };
-        Self { addresses: Accounts::new(limits.address), all: Arc::new(Account::new(all)), limits }
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Self {
+            addresses: Accounts::new(limits.address),
+            all: Arc::new(Account::new(all)),
+            reading: Semaphore::new(cores),
+            limits,
+        }
     }
 
     /// The limits.
     pub fn limits(&self) -> &Throttles {
         &self.limits
+    }
+
+    /// Waits for a turn to expand and read a large body, which takes time and memory. More at a time would be done no
+    /// sooner, and leave nothing to small requests.
+    pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.reading.acquire().await.ok()
     }
 
     /// Connections at present.

@@ -28,7 +28,7 @@ const CHANGES: &str = "/v1/spaces/demo/changes";
 #[tokio::test(flavor = "multi_thread")]
 async fn heads_that_trickle() {
     let siege = Siege::start(&["--head-timeout", "2s"]).await;
-    let crowd = (0..CROWD).map(|_| Rude::trickle(head("GET", CHANGES, &"x-long: header\r\n".repeat(20)), 10));
+    let crowd = (0..CROWD).map(|_| Rude::trickle(&head("GET", CHANGES, &"x-long: header\r\n".repeat(20)), 10));
     siege.beside(crowd, 100 * MIB).await;
     siege.refused("head_time", CROWD).await;
 }
@@ -36,7 +36,7 @@ async fn heads_that_trickle() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_that_trickle() {
     let siege = Siege::start(&["--body-timeout", "2s"]).await;
-    let crowd = (0..CROWD).map(|_| Rude::trickle(request(PUSH, "", &[b' '; 100_000]), 150));
+    let crowd = (0..CROWD).map(|_| Rude::trickle(&request(PUSH, "", &vec![b' '; 100_000]), 150));
     siege.beside(crowd, 100 * MIB).await;
     siege.refused("body_time", CROWD).await;
 }
@@ -94,7 +94,7 @@ async fn ten_thousand_headers() {
 async fn requests_that_are_cut_in_the_middle() {
     let siege = Siege::start(&[]).await;
     let whole = request(PUSH, "", br#"{"changes":[{"collection":"c","id":"cut","data":{}}]}"#);
-    let crowd = (0..CROWD).map(|number| Rude::Cut(whole[..1 + number % (whole.len() - 1)].to_vec()));
+    let crowd = (0..CROWD).map(|number| Rude::Cut(whole[..=number % (whole.len() - 1)].to_vec()));
     siege.beside(crowd, 100 * MIB).await;
     assert_eq!(siege.ask("GET", "/v1/spaces/demo/records/c/cut").await, "404", "half a push is none");
 }
@@ -104,6 +104,6 @@ async fn requests_over_tls_that_are_cut_in_the_middle() {
     let siege = Siege::start_encrypted().await;
     let whole = request(PUSH, "", br#"{"changes":[{"collection":"c","id":"cut","data":{}}]}"#);
     // A handshake of an unoptimised build takes its time.
-    let crowd = (0..100).map(|number| Rude::Cut(whole[..1 + number % (whole.len() - 1)].to_vec()));
+    let crowd = (0..100).map(|number| Rude::Cut(whole[..=number % (whole.len() - 1)].to_vec()));
     siege.beside(crowd, 150 * MIB).await;
 }

@@ -47,7 +47,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 impl Rude {
     /// The first `count` bytes of what would trickle at once.
-    pub fn trickle(bytes: Vec<u8>, count: usize) -> Self {
+    pub fn trickle(bytes: &[u8], count: usize) -> Self {
         let (at_once, then) = bytes.split_at(count);
         Self::Trickle { at_once: at_once.into(), then: then.into() }
     }
