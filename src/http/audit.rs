@@ -4,6 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 
 use super::access::space_of;
+use super::peer::Peer;
 use super::problem::Problem;
 use crate::access::Holder;
 use crate::audit::{self, Line};
@@ -50,7 +51,7 @@ fn write(
         subject,
         who: holder.map(|holder| &*holder.id),
         name: holder.map(|holder| &*holder.name),
-        from: req.peer_addr().map(|peer| peer.ip().to_string()),
+        from: Some(Peer::of(req).address.to_string()),
         why,
         ..Line::default()
     };

@@ -36,8 +36,8 @@ mod sightings;
 mod spaces;
 mod stats;
 mod status;
-mod tokens;
 mod throttle;
+mod tokens;
 pub(crate) mod wire;
 
 use std::sync::Arc;

@@ -9,7 +9,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use actix_http::RequestHead;
 use actix_web::http::header::{self, HeaderMap, HeaderName};
+use actix_web::{HttpRequest, web};
 use ipnet::IpNet;
+
+use super::Api;
 
 static FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -21,6 +24,15 @@ pub struct Peer {
     pub address: IpAddr,
     /// Whether the client came by TLS, here or to a trusted proxy: a cookie may then be `Secure`.
     pub secure: bool,
+}
+
+impl Peer {
+    /// Who sent `req`.
+    pub fn of(req: &HttpRequest) -> Self {
+        let api = req.app_data::<web::Data<Api>>();
+        // Every application has its `Api`.
+        api.map_or_else(|| Proxies::default().peer(req.head()), |api| api.proxies.peer(req.head()))
+    }
 }
 
 /// How the server is reached.

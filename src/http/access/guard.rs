@@ -106,9 +106,17 @@ where
 {
     /// Lets a request in, or not, now that it is known who asks.
     fn judge(&self, req: ServiceRequest, gate: Gate, known: Result<Arc<Holder>, AccessFault>) -> Guarding<S::Future> {
-        match gate.judge(&req, known) {
-            Ok(holder) => {
-                req.extensions_mut().insert(Permit::of(Arc::clone(&holder)));
+        let Api { throttle, metrics, proxies, .. } = &**self.api;
+        if matches!(known, Err(AccessFault::Refused(_))) {
+            throttle.failed_login(req.request(), proxies);
+        }
+        let admitted = gate.judge(&req, known).and_then(|holder| match throttle.admit(&holder, metrics) {
+            Ok(account) => Ok((holder, account)),
+            Err(problem) => Err((Some(holder), problem)),
+        });
+        match admitted {
+            Ok((holder, account)) => {
+                req.extensions_mut().insert(Permit::of(Arc::clone(&holder), account));
                 self.let_in(req, gate, Some(holder))
             }
             Err((holder, problem)) => gate.turn_away(req, holder.as_deref(), problem),

@@ -8,6 +8,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 
 use super::super::Api;
 use super::super::problem::{Code, Problem};
+use super::super::throttle::Account;
 use super::rule::forbidden;
 use crate::access::Holder;
 use crate::domain::access::{Access, Reach};
@@ -18,12 +19,14 @@ use crate::domain::{CollectionName, Collections, SpaceName};
 pub struct Permit {
     /// `None` where there is no access control.
     holder: Option<Arc<Holder>>,
+    /// What the holder has taken of what it may.
+    account: Option<Arc<Account>>,
 }
 
 impl Permit {
     /// Of whoever holds a credential.
-    pub(super) fn of(holder: Arc<Holder>) -> Self {
-        Self { holder: Some(holder) }
+    pub(super) fn of(holder: Arc<Holder>, account: Arc<Account>) -> Self {
+        Self { holder: Some(holder), account: Some(account) }
     }
 
     /// What the guard left in a request.
@@ -35,7 +38,7 @@ impl Permit {
             return Ok(permit.clone());
         }
         if req.app_data::<web::Data<Api>>().is_some_and(|api| api.keyring.is_open()) {
-            return Ok(Self { holder: None });
+            return Ok(Self { holder: None, account: None });
         }
         Err(Problem::new(Code::Unauthorized, "from now on every request needs a token"))
     }
@@ -43,6 +46,11 @@ impl Permit {
     /// Who asks; `None` where there is no access control.
     pub fn holder(&self) -> Option<&Arc<Holder>> {
         self.holder.as_ref()
+    }
+
+    /// What the holder has taken; `None` where there is no access control.
+    pub fn account(&self) -> Option<&Arc<Account>> {
+        self.account.as_ref()
     }
 
     /// The collections that a request covers which asks for `asked`: these, if all of them may be touched; all that may, where

@@ -11,6 +11,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use askama::Template;
 
 use super::super::access::{Credential, SESSION_COOKIE, cookie, csrf_token, forbidden};
+use super::super::peer::Peer;
 use super::super::problem::Problem;
 use super::super::{Api, answer, audit, body, query};
 use super::html;
@@ -67,7 +68,10 @@ pub async fn begin(req: HttpRequest, api: web::Data<Api>, payload: web::Payload)
         Ok(holder) => holder,
         Err(fault) => {
             let why = match &fault {
-                AccessFault::Refused(why) => why.clone(),
+                AccessFault::Refused(why) => {
+                    api.throttle.failed_login(&req, &api.proxies);
+                    why.clone()
+                }
                 AccessFault::NoKeys | AccessFault::Store(_) => return Err(fault.into()),
             };
             audit::refused(Some("session.begin"), "/session", &req, None, &fault.into());
@@ -146,7 +150,7 @@ fn set(response: &mut HttpResponseBuilder, req: &HttpRequest, name: &'static str
         .path("/")
         .http_only(true)
         .same_site(SameSite::Strict)
-        .secure(req.connection_info().scheme() == "https")
+        .secure(Peer::of(req).secure)
         .max_age(age);
     response.append_header((header::SET_COOKIE, cookie.finish().to_string()));
 }

@@ -1,5 +1,6 @@
 //! What one client, a token or an address, has taken of what it may.
 
+use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -88,6 +89,12 @@ pub struct Account {
     pub(super) connections: AtomicU32,
     pub(super) streams: AtomicU32,
     pub(super) allowance: Allowance,
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account").field("allowance", &self.allowance).finish_non_exhaustive()
+    }
 }
 
 /// Which rate of an account is used up, and for how long.

@@ -30,7 +30,7 @@ pub(super) struct Accounts<K> {
     others: Arc<Account>,
 }
 
-impl<K: Eq + Hash> Accounts<K> {
+impl<K: Clone + Eq + Hash> Accounts<K> {
     /// None yet. `crowd` is what may take who share an account for want of room.
     pub fn new(crowd: Allowance) -> Self {
         Self {
@@ -43,8 +43,8 @@ impl<K: Eq + Hash> Accounts<K> {
     }
 
     /// The account of `key`, made with `allowance` if there is none.
-    pub fn of(&self, key: K, allowance: Allowance) -> Arc<Account> {
-        if let Some(account) = self.by_key.get(&key) {
+    pub fn of(&self, key: &K, allowance: Allowance) -> Arc<Account> {
+        if let Some(account) = self.by_key.get(key) {
             return Arc::clone(&account);
         }
         if self.by_key.len() >= self.next_sweep.load(Ordering::Relaxed) {
@@ -53,7 +53,7 @@ impl<K: Eq + Hash> Accounts<K> {
         if self.by_key.len() >= MOST {
             return Arc::clone(&self.others);
         }
-        Arc::clone(&self.by_key.entry(key).or_insert_with(|| Arc::new(Account::new(allowance))))
+        Arc::clone(&self.by_key.entry(key.clone()).or_insert_with(|| Arc::new(Account::new(allowance))))
     }
 
     /// Forgets those that are idle, at most once a second where that leaves too many.
@@ -100,19 +100,19 @@ mod tests {
     fn accounts_are_bounded_and_none_in_use_is_forgotten() {
         let allowance = Allowance { requests: NonZeroU32::new(1), ..Allowance::default() };
         let accounts = Accounts::new(allowance);
-        let held = accounts.of(u32::MAX, allowance);
-        let busy = accounts.of(u32::MAX - 1, allowance);
+        let held = accounts.of(&u32::MAX, allowance);
+        let busy = accounts.of(&(u32::MAX - 1), allowance);
         busy.charge_requests(5);
         drop(busy);
         for key in 0..500_000_u32 {
-            accounts.of(key, allowance);
+            accounts.of(&key, allowance);
         }
         assert!(accounts.len() <= 2 * FEW, "{} accounts", accounts.len());
-        assert!(Arc::ptr_eq(&held, &accounts.of(u32::MAX, allowance)));
+        assert!(Arc::ptr_eq(&held, &accounts.of(&u32::MAX, allowance)));
         for _ in 0..5 {
-            accounts.of(u32::MAX - 1, allowance).request().unwrap();
+            accounts.of(&(u32::MAX - 1), allowance).request().unwrap();
         }
-        assert!(accounts.of(u32::MAX - 1, allowance).request().is_err(), "what it took before counts");
+        assert!(accounts.of(&(u32::MAX - 1), allowance).request().is_err(), "what it took before counts");
     }
 
     #[test]
@@ -120,10 +120,10 @@ mod tests {
         let allowance = Allowance { requests: NonZeroU32::new(1), ..Allowance::default() };
         let accounts = Accounts::new(allowance);
         for key in 0..MOST {
-            accounts.of(key, allowance).request().unwrap();
+            accounts.of(&key, allowance).request().unwrap();
         }
         assert!(accounts.len() <= MOST);
-        let [one, other] = [MOST, MOST + 1].map(|key| accounts.of(key, allowance));
+        let [one, other] = [MOST, MOST + 1].map(|key| accounts.of(&key, allowance));
         assert!(Arc::ptr_eq(&one, &other));
     }
 }

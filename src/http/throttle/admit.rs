@@ -14,10 +14,10 @@ use pin_project_lite::pin_project;
 
 use super::super::Api;
 use super::super::problem::{Code, Problem};
-use super::Limit;
 use super::account::Account;
 use super::connection::{Busy, Connection};
 use super::metered::{Meter, Metered};
+use super::{Limit, token};
 
 /// The middleware.
 pub struct Admit {
@@ -130,7 +130,7 @@ where
         match self.project() {
             AdmittedProjection::Let { answer, account, busy } => {
                 let answer = poll_ready!(answer.poll(cx))?.map_into_boxed_body();
-                let meter = Meter([account.take(), None]);
+                let meter = Meter([account.take(), token(answer.request())]);
                 Poll::Ready(Ok(match answer.response().body().size() {
                     BodySize::None => answer,
                     BodySize::Sized(bytes) => {

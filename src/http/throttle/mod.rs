@@ -22,17 +22,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use actix_web::HttpRequest;
+use actix_web::{HttpMessage, HttpRequest};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::Api;
+use super::access::Permit;
 use super::metrics::Metrics;
 use super::peer::Proxies;
 use super::problem::{Code, Problem};
-use account::{Account, Exceeded, Place};
+use crate::access::Holder;
+use account::{Exceeded, Place};
 use accounts::{Accounts, network};
 use metered::Meter;
 
+pub use account::Account;
 pub use admit::Admit;
 pub use connection::{Busy, Connection};
 pub use metered::Intake;
@@ -218,6 +221,8 @@ impl Refusal {
 pub struct Throttle {
     limits: Throttles,
     addresses: Accounts<u128>,
+    /// By what `Holder::id` says.
+    tokens: Accounts<Arc<str>>,
     /// Of all together.
     all: Arc<Account>,
     /// Large bodies that are read at a time: as many as there are cores.
@@ -231,6 +236,7 @@ impl Throttle {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Self {
             addresses: Accounts::new(limits.address),
+            tokens: Accounts::new(limits.token),
             all: Arc::new(Account::new(all)),
             reading: Semaphore::new(cores),
             limits,
@@ -260,12 +266,12 @@ impl Throttle {
 
     /// How many clients are kept count of.
     pub fn clients(&self) -> usize {
-        self.addresses.len()
+        self.addresses.len() + self.tokens.len()
     }
 
     fn address(&self, address: IpAddr) -> Arc<Account> {
         let allowance = if address.is_loopback() { self.limits.loopback } else { self.limits.address };
-        self.addresses.of(network(address), allowance)
+        self.addresses.of(&network(address), allowance)
     }
 
     /// Takes a connection from `address`, which is that of the client unless it is a proxy's.
@@ -286,12 +292,23 @@ impl Throttle {
         Ok(Connection::new(client, places))
     }
 
-    /// Takes a stream for the sender of `req`.
+    /// Takes a request of whoever holds a credential: once it is known who that is, and after its address was looked at.
+    ///
+    /// # Errors
+    /// 429.
+    pub fn admit(&self, holder: &Holder, metrics: &Metrics) -> Result<Arc<Account>, Problem> {
+        let account = self.tokens.of(&holder.id, self.limits.token);
+        let taken = account.request();
+        taken.map_err(|exceeded| exceeded.refusal(Limit::TokenRequests, Limit::TokenBytes).problem(metrics))?;
+        Ok(account)
+    }
+
+    /// Takes a stream for the sender of `req`: its token, or its address where there is no access control.
     ///
     /// # Errors
     /// 429 when it has too many.
     pub fn stream(&self, req: &HttpRequest, api: &Api) -> Result<Stream, Problem> {
-        let account = self.sender(req, &api.proxies);
+        let account = token(req).unwrap_or_else(|| self.sender(req, &api.proxies));
         let place = Place::take(&account, |account| &account.streams, account.allowance.streams);
         let refusal = Refusal { limit: Limit::Streams, wait: Duration::from_secs(STREAM_SECONDS) };
         let place = place.ok_or_else(|| refusal.problem(&api.metrics))?;
@@ -300,10 +317,10 @@ impl Throttle {
 
     /// Whom the bytes of `req` are charged to.
     fn meter(&self, req: &HttpRequest, proxies: &Proxies) -> Meter {
-        Meter([Some(self.sender(req, proxies)), None])
+        Meter([Some(self.sender(req, proxies)), token(req)])
     }
 
-    /// Counts a failed authentication, as many requests at once.
+    /// Counts a credential that is worth nothing, as many requests at once: whoever guesses has not many guesses.
     pub fn failed_login(&self, req: &HttpRequest, proxies: &Proxies) {
         self.sender(req, proxies).charge_requests(FAILED_LOGIN);
     }
@@ -313,6 +330,11 @@ impl Throttle {
         let known = Connection::of(req, |connection| connection.client().cloned()).flatten();
         known.unwrap_or_else(|| self.address(proxies.peer(req.head()).address))
     }
+}
+
+/// The account of the token that let `req` in.
+fn token(req: &HttpRequest) -> Option<Arc<Account>> {
+    req.extensions().get::<Permit>().and_then(Permit::account).cloned()
 }
 
 /// An open stream, until it is dropped.
