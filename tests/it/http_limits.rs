@@ -296,3 +296,88 @@ async fn who_takes_nothing_of_what_is_ready_is_dropped_and_who_has_nothing_to_ta
     server.write("last", &json!({})).await;
     assert_eq!(idle.page().await["head"], 13);
 }
+
+/// A server with an admin's token, on which each token may take this much; tokens made after it, two, read everything.
+async fn locked_with(token: Allowance, address: Allowance) -> (Server, [String; 2]) {
+    let server = start_with(Throttles { token, address, loopback: Allowance::default(), ..Throttles::default() }).await;
+    let admin = server.issue("", &json!([{"space": "*", "access": "admin"}])).await;
+    server.send_as(&admin, "PUT", "/v1/spaces/demo/records/todos/a", &json!({})).await.expect(201);
+    let grants = json!([{"space": "*", "access": "read"}]);
+    let tokens = [server.issue(&admin, &grants).await, server.issue(&admin, &grants).await];
+    (server, tokens)
+}
+
+async fn get_as(server: &Server, token: &str, address: &str, path: &str, accept: &str) -> Answer {
+    let bearer = format!("Bearer {token}");
+    let headers = [("authorization", bearer.as_str()), ("x-forwarded-for", address), ("accept", accept)];
+    server.get_with(path, &headers).await
+}
+
+const ANY: &str = "*/*";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_has_so_many_requests_a_second_wherever_it_comes_from() {
+    let (server, [one, other]) =
+        locked_with(Allowance { requests: some(2), ..Allowance::default() }, Allowance::default()).await;
+    for last in 0..20 {
+        get_as(&server, &one, &format!("192.0.2.{last}"), "/v1/spaces/demo", ANY).await.expect(200);
+    }
+    limited(&get_as(&server, &one, "192.0.2.99", "/v1/spaces/demo", ANY).await, "requests with this token");
+    get_as(&server, &other, "192.0.2.99", "/v1/spaces/demo", ANY).await.expect(200);
+    // What needs no token is not counted by one.
+    get_as(&server, &one, "192.0.2.99", "/healthz", ANY).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_has_so_many_bytes_a_second() {
+    let (server, [one, other]) =
+        locked_with(Allowance { bytes: some(10 << 10), ..Allowance::default() }, Allowance::default()).await;
+    let taken = get_as(&server, &one, "192.0.2.1", "/v1/spaces/demo/changes", ANY).await;
+    taken.expect(200);
+    let bearer = format!("Bearer {one}");
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let body = format!("{}{}", " ".repeat(200_000), r#"{"runs":[0,1]}"#);
+    server.send("POST", "/v1/spaces/demo/fetch", &headers, body).await.expect(200);
+    limited(&get_as(&server, &one, "192.0.2.2", "/v1/spaces/demo", ANY).await, "sent and received with this token");
+    get_as(&server, &other, "192.0.2.2", "/v1/spaces/demo", ANY).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_has_so_many_streams_and_its_address_does_not_matter() {
+    let one_stream = Allowance { streams: some(1), ..Allowance::default() };
+    let (server, [one, other]) = locked_with(one_stream, one_stream).await;
+    let feed = "/v1/spaces/demo/changes?since=1";
+    let bearers = [&one, &other].map(|token| format!("Bearer {token}"));
+    // Both from one address.
+    let open = bearers.each_ref().map(|bearer| [("authorization", bearer.as_str()), ("x-forwarded-for", "192.0.2.1")]);
+    let _open = [server.events(feed, &open[0]).await, server.events(feed, &open[1]).await];
+    limited(&get_as(&server, &one, "192.0.2.2", feed, "text/event-stream").await, "streams");
+    get_as(&server, &one, "192.0.2.2", feed, ANY).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_guesses_tokens_has_few_guesses() {
+    let (server, [one, _]) =
+        locked_with(Allowance::default(), Allowance { requests: some(30), ..Allowance::default() }).await;
+    let guess = async |number: usize| {
+        let guess = format!("sl_{}{number}", "x".repeat(42));
+        get_as(&server, &guess, "192.0.2.1", "/v1/spaces/demo", ANY).await
+    };
+    // Each counts as a hundred requests, of which three hundred may be made at once.
+    for number in 0..3 {
+        guess(number).await.problem(401, "unauthorized");
+    }
+    limited(&guess(3).await, "requests from this address");
+    limited(&get_as(&server, &one, "192.0.2.1", "/v1/spaces/demo", ANY).await, "requests from this address");
+    get_as(&server, &one, "192.0.2.2", "/v1/spaces/demo", ANY).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cookie_is_for_tls_alone_where_the_client_came_by_tls() {
+    let server = start_with(Throttles::default()).await;
+    server.issue("", &json!([{"space": "*", "access": "admin"}])).await;
+    for (scheme, secure) in [("https", true), ("http", false)] {
+        let form = server.get_with("/", &[("x-forwarded-proto", scheme)]).await;
+        assert_eq!(form.header("set-cookie").contains("; Secure"), secure, "{scheme}: {}", form.header("set-cookie"));
+    }
+}
