@@ -72,7 +72,7 @@ where
         parse(text(&expanded)?)
     };
     let api = req.app_data::<web::Data<Api>>();
-    let _turn = if let Some(api) = api { api.throttle.turn().await } else { None };
+    let _turn = if let Some(api) = api { api.throttle.body().await } else { None };
     web::block(work).await.map_err(|error| Problem::internal(&error))?
 }
 

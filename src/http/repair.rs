@@ -149,7 +149,9 @@ async fn step(mut records: Records) -> Result<Option<(Bytes, Records)>, Problem>
 impl Records {
     /// The next lines; the last one behind the last records.
     async fn read(&mut self) -> Result<Vec<u8>, StoreError> {
-        let fetched = self.api.store.fetch(self.request.clone()).await?;
+        let api = Arc::clone(&self.api);
+        let _turn = api.throttle.step().await;
+        let fetched = api.store.fetch(self.request.clone()).await?;
         let mut out = Vec::with_capacity(64 + page::size(&fetched.changes));
         page::lines(&mut out, &fetched.changes);
         self.api.metrics.count_sent(Via::Fetch, fetched.changes.len(), out.len());

@@ -11,7 +11,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
 
 use super::super::accept::EVENTS;
@@ -43,8 +43,6 @@ struct Subscriber {
 
 /// What a subscriber does next.
 enum Next {
-    /// Answers with what was read already.
-    Answer(Box<Pulled>),
     /// Reads from its cursor.
     Read,
     /// Waits for a commit.
@@ -62,27 +60,30 @@ pub async fn answer(
     let open = api.throttle.stream(req, api)?;
     // Before the first look: a commit between the look and the subscription would wake nobody.
     let subscription = api.feed.subscribe(&request.space);
-    let first = api.store.pull(request.clone()).await?;
     api.metrics.count_pull(PullKind::Events);
     let mut response = stream_headers(answer::revalidated(StatusCode::OK));
     if req.method() == Method::HEAD {
+        api.store.pull(request).await?;
         // The events would be read, and thrown away, for as long as the connection lives.
         return Ok(response.streaming(stream::empty::<Result<Bytes, Infallible>>()));
     }
     // After the last event the connection ends too: the client sees that nothing more will come.
     response.force_close();
-    let subscriber = Subscriber {
+    let mut subscriber = Subscriber {
         api: Arc::clone(api),
         caller,
         agent: sightings::agent(req).map(str::to_owned),
         request,
         subscription,
         lease: Lease::of(req, api),
-        next: Next::Answer(Box::new(first)),
+        next: Next::End,
         beat: Instant::now() + HEARTBEAT,
         _open: open,
     };
-    Ok(response.streaming(stream::unfold(subscriber, next_event)))
+    // The first look is taken here, so that what is wrong from the start has its proper status.
+    let first = subscriber.look().await?;
+    let events = stream::iter(first.map(|event| Ok(Bytes::from(event)))).chain(stream::unfold(subscriber, next_event));
+    Ok(response.streaming(events))
 }
 
 fn stream_headers(mut response: HttpResponseBuilder) -> HttpResponseBuilder {
@@ -107,10 +108,9 @@ async fn next_event(mut subscriber: Subscriber) -> Option<(Result<Bytes, Infalli
             }
             return Some((Ok(Bytes::from_static(b":\n\n")), subscriber));
         }
-        let pulled = match std::mem::replace(&mut subscriber.next, Next::End) {
+        let looked = match std::mem::replace(&mut subscriber.next, Next::End) {
             Next::End => return None,
-            Next::Answer(pulled) => Ok(*pulled),
-            Next::Read => subscriber.api.store.pull(subscriber.request.clone()).await,
+            Next::Read => subscriber.look().await,
             Next::Wait => {
                 tokio::select! {
                     woken = subscriber.subscription.woken() => match woken {
@@ -123,31 +123,36 @@ async fn next_event(mut subscriber: Subscriber) -> Option<(Result<Bytes, Infalli
                 continue;
             }
         };
-        if let Ok(pulled) = &pulled {
-            // What it was sent before counts as what it has: its socket has taken it.
-            let Subscriber { api, caller, agent, request, .. } = &subscriber;
-            sightings::pulled(api, caller, agent.as_deref(), request, pulled);
-        }
-        let event = match pulled {
-            Ok(Pulled::Page(page)) => subscriber.advance(&page),
-            Ok(Pulled::Resync(resync)) => Some(subscriber.resync(&resync)),
-            Ok(Pulled::NotModified { .. }) => {
-                subscriber.next = Next::Wait;
-                None
-            }
+        match looked {
+            Ok(Some(event)) => return Some((Ok(Bytes::from(event)), subscriber)),
+            Ok(None) => {}
             Err(StoreError::NoSpace(_)) => return None,
             Err(error) => {
                 log::warn!("an event stream of {} ended: {error}", subscriber.request.space);
                 return None;
             }
-        };
-        if let Some(event) = event {
-            return Some((Ok(Bytes::from(event)), subscriber));
         }
     }
 }
 
 impl Subscriber {
+    /// Reads from the cursor. The next event, if there is any.
+    async fn look(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
+        let api = Arc::clone(&self.api);
+        let _turn = api.throttle.step().await;
+        let pulled = api.store.pull(self.request.clone()).await?;
+        // What it was sent before counts as what it has: its socket has taken it.
+        sightings::pulled(&api, &self.caller, self.agent.as_deref(), &self.request, &pulled);
+        Ok(match pulled {
+            Pulled::Page(page) => self.advance(&page),
+            Pulled::Resync(resync) => Some(self.resync(&resync)),
+            Pulled::NotModified { .. } => {
+                self.next = Next::Wait;
+                None
+            }
+        })
+    }
+
     /// Moves on to the page's cursor. An empty page makes an event only where the client has no whole cursor yet.
     fn advance(&mut self, page: &Page) -> Option<Vec<u8>> {
         let whole = matches!(&self.request.since, Since::Cursor(cursor) if cursor.progress == Progress::Whole);

@@ -18,9 +18,8 @@ use super::super::metrics::{PullKind, Via};
 use super::super::problem::Problem;
 use super::super::{Api, answer, throttle, wire};
 use super::{page_or_answer, tagged};
-use crate::domain::pull::{PullRequest, Pulled};
-use crate::domain::{Rev, Since};
-use crate::store::StoreError;
+use crate::domain::pull::{Page, PullRequest, Pulled};
+use crate::domain::{Cursor, Rev, Since};
 
 /// Why a stream was cut short. The client sees that its last line is missing, and resumes at its last checkpoint.
 #[derive(Debug, thiserror::Error)]
@@ -42,18 +41,43 @@ struct Stream {
 /// What is to be written next.
 enum Next {
     /// What was read already.
-    Read(Box<Result<Pulled, StoreError>>),
+    Ready(Lines),
     /// What is being read.
-    Reading(JoinHandle<Result<Pulled, StoreError>>),
+    Reading(JoinHandle<Result<Lines, Cut>>),
     /// Nothing.
     End,
 }
 
-impl Next {
-    /// Begins to read while this step is written. The task is driven whether its client takes the step or not: a read
-    /// that waits for its turn in the store, and is then not looked at, would keep the others waiting.
-    fn begin(api: Arc<Api>, request: PullRequest) -> Self {
-        Self::Reading(tokio::spawn(async move { api.store.pull(request).await }))
+/// Some lines with their checkpoint.
+struct Lines {
+    text: Vec<u8>,
+    changes: usize,
+    cursor: Cursor,
+    /// Whether they are the last.
+    done: bool,
+}
+
+impl Lines {
+    fn of(page: &Page, upto: Rev) -> Self {
+        let done = !page.has_more || page.cursor.rev >= upto;
+        let text = wire::page::to_lines(page, done);
+        Self { text, changes: page.changes.len(), cursor: page.cursor, done }
+    }
+
+    async fn read(api: Arc<Api>, request: PullRequest, upto: Rev) -> Result<Self, Cut> {
+        let _turn = api.throttle.step().await;
+        let space = request.space.clone();
+        match api.store.pull(request).await {
+            Ok(Pulled::Page(page)) => Ok(Self::of(&page, upto)),
+            Ok(Pulled::Resync(resync)) => {
+                Err(Cut(format!("overtaken by a purge or a broken history ({})", resync.reason.as_str())))
+            }
+            Ok(Pulled::NotModified { .. }) => Err(Cut("a step of a stream holds no tag".into())),
+            Err(error) => {
+                log::warn!("a stream of {space} was cut short: {error}");
+                Err(Cut(error.to_string()))
+            }
+        }
     }
 }
 
@@ -64,6 +88,7 @@ pub async fn answer(
     mut request: PullRequest,
 ) -> Result<HttpResponse, Problem> {
     let open = api.throttle.stream(req, api)?;
+    let turn = api.throttle.step().await;
     // The first step is taken here, so that what is wrong from the start has its proper status.
     let pulled = api.store.pull(request.clone()).await?;
     let page = match page_or_answer(req, api, caller, &request, pulled)? {
@@ -79,7 +104,8 @@ pub async fn answer(
     if req.method() == Method::HEAD {
         return Ok(response.streaming(stream::empty::<Result<Bytes, Cut>>()));
     }
-    let next = Next::Read(Box::new(Ok(Pulled::Page(page))));
+    let next = Next::Ready(Lines::of(&page, upto));
+    drop(turn);
     let stream = Stream { api: Arc::clone(api), request, upto, lease: Lease::of(req, api), next, _open: open };
     Ok(response.streaming(stream::try_unfold(stream, step)))
 }
@@ -89,28 +115,18 @@ async fn step(mut stream: Stream) -> Result<Option<(Bytes, Stream)>, Cut> {
     if stream.lease.has_ended() {
         return Err(Cut("its token does not hold any more".into()));
     }
-    let pulled = match std::mem::replace(&mut stream.next, Next::End) {
+    let lines = match std::mem::replace(&mut stream.next, Next::End) {
         Next::End => return Ok(None),
-        Next::Read(read) => *read,
-        Next::Reading(reading) => reading.await.unwrap_or_else(|error| Err(StoreError::internal(error))),
+        Next::Ready(lines) => lines,
+        Next::Reading(reading) => reading.await.map_err(|error| Cut(error.to_string()))??,
     };
-    let page = match pulled {
-        Ok(Pulled::Page(page)) => page,
-        Ok(Pulled::Resync(resync)) => {
-            return Err(Cut(format!("overtaken by a purge or a broken history ({})", resync.reason.as_str())));
-        }
-        Ok(Pulled::NotModified { .. }) => return Err(Cut("a step of a stream holds no tag".into())),
-        Err(error) => {
-            log::warn!("a stream of {} was cut short: {error}", stream.request.space);
-            return Err(Cut(error.to_string()));
-        }
-    };
-    let done = !page.has_more || page.cursor.rev >= stream.upto;
-    stream.request.since = Since::Cursor(page.cursor);
-    if !done {
-        stream.next = Next::begin(Arc::clone(&stream.api), stream.request.clone());
+    stream.request.since = Since::Cursor(lines.cursor);
+    if !lines.done {
+        // It is read while this is written, and by a task that is driven whether its client takes this or not: a read that
+        // waits for its turn in the store, and is then not looked at, would keep the others waiting.
+        let reading = Lines::read(Arc::clone(&stream.api), stream.request.clone(), stream.upto);
+        stream.next = Next::Reading(tokio::spawn(reading));
     }
-    let lines = wire::page::to_lines(&page, done);
-    stream.api.metrics.count_sent(Via::Lines, page.changes.len(), lines.len());
-    Ok(Some((Bytes::from(lines), stream)))
+    stream.api.metrics.count_sent(Via::Lines, lines.changes, lines.text.len());
+    Ok(Some((Bytes::from(lines.text), stream)))
 }

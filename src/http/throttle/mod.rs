@@ -226,7 +226,9 @@ pub struct Throttle {
     /// Of all together.
     all: Arc<Account>,
     /// Large bodies that are read at a time: as many as there are cores.
-    reading: Semaphore,
+    bodies: Semaphore,
+    /// Steps of streams that are read and written down at a time: twice as many, as they wait for the database.
+    steps: Semaphore,
 }
 
 impl Throttle {
@@ -238,7 +240,8 @@ impl Throttle {
             addresses: Accounts::new(limits.address),
             tokens: Accounts::new(limits.token),
             all: Arc::new(Account::new(all)),
-            reading: Semaphore::new(cores),
+            bodies: Semaphore::new(cores),
+            steps: Semaphore::new(2 * cores),
             limits,
         }
     }
@@ -250,8 +253,14 @@ impl Throttle {
 
     /// Waits for a turn to expand and read a large body, which takes time and memory. More at a time would be done no
     /// sooner, and leave nothing to small requests.
-    pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        self.reading.acquire().await.ok()
+    pub async fn body(&self) -> Option<SemaphorePermit<'_>> {
+        self.bodies.acquire().await.ok()
+    }
+
+    /// Waits for a turn to read a step of a stream and write it down. Read faster than they can be written down, steps would
+    /// pile up on a worker, and small requests wait behind all of them.
+    pub async fn step(&self) -> Option<SemaphorePermit<'_>> {
+        self.steps.acquire().await.ok()
     }
 
     /// Connections at present.
