@@ -41,7 +41,7 @@ pub use connection::{Busy, Connection};
 pub use metered::Intake;
 
 /// How many requests a failed authentication counts for.
-const FAILED_LOGIN: u64 = 100;
+const FAILED_LOGIN: u64 = 10;
 /// Who has as many streams open as it may is asked to come again after this time.
 const STREAM_SECONDS: u64 = 10;
 /// The same for who has as many connections.

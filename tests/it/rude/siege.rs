@@ -20,11 +20,14 @@ use crate::support::{Certificate, Home, say};
 /// The well-behaved client polls for so long, at this pace.
 const MEASURED: Duration = Duration::from_millis(1_500);
 const PACE: Duration = Duration::from_millis(2);
-/// Less than this is no delay on a machine that builds and tests at the same time.
-const FLOOR: Duration = Duration::from_millis(100);
-/// How often the slowest hundredth of the polls may take as long as without the crowd. At most twice is what is promised,
-/// and what is measured where nothing else runs.
-const TIMES: u32 = 5;
+/// Another build of the program, which is measured.
+const BINARY: &str = "STRANDLINE_BINARY";
+/// What the slowest hundredth of the polls may take, whatever it took without the crowd: beside other tests, which are such a
+/// crowd themselves, only that nothing hangs can be told; where a build is measured and nothing else runs, this is no delay.
+const FLOOR: Duration = Duration::from_secs(1);
+const FLOOR_MEASURED: Duration = Duration::from_millis(20);
+/// How often it may take as long as without the crowd, where that is more.
+const TIMES: u32 = 2;
 /// Who reads nothing goes after this time, unless it was dropped.
 const RELEASE: Duration = Duration::from_secs(6);
 /// What does not end in this time does not end.
@@ -131,8 +134,7 @@ impl Siege {
 
     async fn start_with(arguments: &[&str], certificate: Option<Certificate>) -> Self {
         let home = Home::quick();
-        let program =
-            std::env::var_os("STRANDLINE_BINARY").map_or(env!("CARGO_BIN_EXE_strandline").into(), PathBuf::from);
+        let program = std::env::var_os(BINARY).map_or(env!("CARGO_BIN_EXE_strandline").into(), PathBuf::from);
         let mut command = Command::new(program);
         command.args(["serve", "--listen", "127.0.0.1:0", "--database", &home.argument()]).args(arguments);
         if let Some(certificate) = &certificate {
@@ -230,7 +232,8 @@ impl Siege {
         let grown = peak.saturating_sub(memory);
         say(&format!("p99 {alone:?} alone, {beside:?} beside; {} MiB more memory\n", grown >> 20));
         assert!(grown <= most, "{grown} bytes more");
-        assert!(beside <= FLOOR.max(alone * TIMES), "{beside:?} beside, {alone:?} alone");
+        let floor = if std::env::var_os(BINARY).is_some() { FLOOR_MEASURED } else { FLOOR };
+        assert!(beside <= floor.max(alone * TIMES), "{beside:?} beside, {alone:?} alone");
         assert_eq!(self.ask("GET", "/readyz").await, "200");
     }
 
