@@ -17,6 +17,7 @@ mod contract;
 mod crash;
 #[cfg(target_os = "linux")]
 mod disk;
+mod documents;
 mod history;
 mod http_bodies;
 mod http_clients;
