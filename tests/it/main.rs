@@ -49,4 +49,5 @@ mod postgres;
 mod replica;
 #[cfg(target_os = "linux")]
 mod rude;
+mod schemathesis;
 mod support;
