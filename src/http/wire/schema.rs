@@ -59,7 +59,7 @@ pub struct ClientPath {
 pub struct TokenPath {
     /// The token's id, which is no secret.
     #[param(pattern = "^[0-9a-f]{16}$", example = "019ac0ffee00b33f")]
-    token: String,
+    token_id: String,
 }
 
 /// The windows of a plan.
@@ -219,6 +219,15 @@ pub struct AfterRecord {
 pub struct AfterClient {
     /// The `after` of the page before.
     #[param(min_length = 1, max_length = 128, pattern = "^[!-~]+$", nullable = false)]
+    after: Option<String>,
+}
+
+/// Which part of a list of tokens.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AfterToken {
+    /// The `after` of the page before.
+    #[param(pattern = "^[0-9a-f]{16}$", nullable = false)]
     after: Option<String>,
 }
 
