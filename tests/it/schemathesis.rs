@@ -17,15 +17,34 @@ async fn every_answer_is_one_that_the_description_has() {
     if !python_is_installed() {
         return;
     }
-    let program = Program::start(Home::quick()).await;
+    let home = Home::quick();
+    let token = token_for_everything(&home);
+    let program = Program::start(home).await;
     let location = format!("http://{}/openapi.json", program.address());
     let testing = move || {
-        let mut command = Command::new(installed().join("bin/schemathesis"));
-        command.args(["--config-file", "schemathesis.toml", "run", "--checks", "all", "--no-color", &location]);
-        // What Python makes of the hooks is left nowhere.
-        outside::run(command.current_dir(folder()).env("PYTHONDONTWRITEBYTECODE", "1"), LIMIT)
+        let tester = installed().join("bin/schemathesis");
+        let authorization = format!("Authorization: Bearer {token}");
+        test(&tester, &[&location, "--header", &authorization]);
+        // Whoever has no token is told so everywhere, whatever is sent.
+        test(&tester, &[&location, "--max-examples", "10", "--phases", "coverage,fuzzing"]);
     };
-    let said = tokio::task::spawn_blocking(testing).await.unwrap();
+    tokio::task::spawn_blocking(testing).await.unwrap();
+}
+
+/// A token for everything; a database that has one has access control.
+fn token_for_everything(home: &Home) -> String {
+    let mut create = Command::new(env!("CARGO_BIN_EXE_strandline"));
+    create.args(["token", "create", "--name", "schemathesis", "--grant", "space=*:admin", "--database"]);
+    let created = create.arg(home.argument()).stdin(Stdio::null()).output().unwrap();
+    assert!(created.status.success(), "{created:?}");
+    String::from_utf8(created.stdout).unwrap().trim().to_owned()
+}
+
+fn test(tester: &Path, arguments: &[&str]) {
+    let mut command = Command::new(tester);
+    command.args(["--config-file", "schemathesis.toml", "run", "--checks", "all", "--no-color"]).args(arguments);
+    // What Python makes of the hooks is left nowhere.
+    let said = outside::run(command.current_dir(folder()).env("PYTHONDONTWRITEBYTECODE", "1"), LIMIT);
     let told = said.lines().skip_while(|line| !line.contains("SUMMARY")).collect::<Vec<_>>().join("\n");
     say(&told);
     assert!(told.contains(" passed"), "it tested nothing:\n{said}");
