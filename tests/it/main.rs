@@ -14,6 +14,7 @@ mod access;
 mod cli;
 mod clusters;
 mod contract;
+mod corpora;
 mod crash;
 #[cfg(target_os = "linux")]
 mod disk;
