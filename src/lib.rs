@@ -21,6 +21,9 @@ pub mod copier;
 #[cfg(feature = "server")]
 pub mod feed;
 #[cfg(feature = "server")]
+#[doc(hidden)]
+pub mod fuzzing;
+#[cfg(feature = "server")]
 pub mod http;
 #[cfg(feature = "server")]
 pub mod registry;

@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 use super::jwks::{Key, KeySet};
 use super::keys::{KeySource, Keys};
 use super::{AccessFault, Holder};
-use crate::domain::Timestamp;
 use crate::domain::access::{Grants, SpaceTemplate};
+use crate::domain::{Object, Timestamp};
 
 /// Clocks may differ by this many seconds.
 const LEEWAY: f64 = 60.0;
@@ -106,7 +106,7 @@ impl Jwts {
     }
 
     /// Who holds this token.
-    pub(super) async fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<Holder>, AccessFault> {
+    pub(crate) async fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<Holder>, AccessFault> {
         let refused = |why: &str| AccessFault::refused(why);
         let header = decode_header(token).map_err(|_| refused("this is not a token that is known here"))?;
         if header.crit.is_some() {
@@ -162,7 +162,7 @@ impl Jwts {
             validation.set_audience(&self.audience);
             validation.required_spec_claims.insert("aud".into());
         }
-        let decoded = decode::<Claims>(token, &key.decoding, &validation).map_err(|error| {
+        let decoded = decode::<Object<Claims>>(token, &key.decoding, &validation).map_err(|error| {
             AccessFault::refused(match error.kind() {
                 ErrorKind::InvalidSignature => "the signature of the token does not fit".to_owned(),
                 ErrorKind::InvalidIssuer => "the token is of another issuer".to_owned(),
@@ -172,7 +172,7 @@ impl Jwts {
                 _ => "the token cannot be read".to_owned(),
             })
         })?;
-        Ok(decoded.claims)
+        Ok(decoded.claims.0)
     }
 
     fn holder(&self, claims: Claims, now: Timestamp) -> Result<Arc<Holder>, AccessFault> {

@@ -12,7 +12,7 @@ mod doctor;
 mod epoch;
 mod error;
 mod export;
-mod import;
+pub(crate) mod import;
 pub mod logging;
 mod openapi;
 mod output;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::Object;
 use super::names::{CollectionName, Collections, NameFault, SpaceName};
 
 pub use template::SpaceTemplate;
@@ -136,7 +137,7 @@ impl fmt::Debug for SpacePattern {
 
 /// One grant: `{"space":"team-*","access":"read","collections":["todos"]}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Written", into = "Written")]
+#[serde(try_from = "Object<Written>", into = "Written")]
 pub struct Grant {
     /// Where.
     pub space: SpacePattern,
@@ -156,10 +157,10 @@ struct Written {
     collections: Option<Vec<String>>,
 }
 
-impl TryFrom<Written> for Grant {
+impl TryFrom<Object<Written>> for Grant {
     type Error = GrantFault;
 
-    fn try_from(written: Written) -> Result<Self, GrantFault> {
+    fn try_from(Object(written): Object<Written>) -> Result<Self, GrantFault> {
         let choice = |names: Vec<String>| {
             let names = names.iter().map(|name| CollectionName::new(name)).collect::<Result<_, _>>()?;
             Collections::new(names)
@@ -352,6 +353,7 @@ mod tests {
         for (bad, says) in [
             ("[]", "1 to 100"),
             ("{}", "expected a sequence"),
+            (r#"[["a","admin"]]"#, "expected an object"),
             (r#"[{"space":"a"}]"#, "missing field `access`"),
             (r#"[{"space":"a","access":"root"}]"#, "unknown variant `root`"),
             (r#"[{"space":"A","access":"read"}]"#, "space must be"),

@@ -37,7 +37,7 @@ fn write(
     }
     let space = space_of(req);
     // Of records not even the ids: these are a user's data.
-    let subject = ["{client}", "{token}"].iter().find_map(|name| {
+    let subject = ["{client}", "{token_id}"].iter().find_map(|name| {
         let place = route.split('/').position(|part| part == *name)?;
         req.path().split('/').nth(place)
     });

@@ -13,7 +13,7 @@ use crate::domain::{ClientName, SpaceName};
 /// Where the clients of a space were last seen.
 #[utoipa::path(
     get, path = "/v1/spaces/{space}/clients", operation_id = "listClients", tag = "retention",
-    params(schema::SpacePath, schema::ListQuery, schema::ClientHeader),
+    params(schema::SpacePath, schema::ListLimit, schema::AfterClient, schema::ClientHeader),
     responses(
         (status = 200, description = "A page, in order of name", body = ClientList),
         schema::Refusals, schema::UnknownSpace, schema::NoAcceptableForm,

@@ -5,8 +5,9 @@ use std::sync::LazyLock;
 use actix_web::http::StatusCode;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
-use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{RefOr, Required};
+use utoipa::{Modify, OpenApi};
 
 use super::problem::Problem;
 use super::wire::schema;
@@ -33,7 +34,7 @@ use super::{
         tokens::list, tokens::create, tokens::revoke,
         status::alive, status::ready, status::metrics, dashboard::page, serve,
     ),
-    modifiers(&Credentials),
+    modifiers(&Credentials, &OptionalBodies),
     // A server without any key asks for none.
     security((), ("bearer" = [])),
     // Shared by many routes, where the macros do not look for it.
@@ -54,12 +55,28 @@ struct Document;
 /// How a token is sent.
 struct Credentials;
 
-impl utoipa::Modify for Credentials {
+impl Modify for Credentials {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         let bearer = Http::builder().scheme(HttpAuthScheme::Bearer);
         let bearer = bearer.description(Some("A token that the server issued, or a JWT of a configured issuer"));
         let components = openapi.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
+    }
+}
+
+/// The bodies that may be absent. The macros would say so only of one that may also be null.
+struct OptionalBodies;
+
+impl Modify for OptionalBodies {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        for path in ["/v1/spaces/{space}", "/v1/spaces/{space}/compact"] {
+            let Some(path) = document.paths.paths.get_mut(path) else { continue };
+            for operation in [&mut path.put, &mut path.post].into_iter().flatten() {
+                if let Some(RefOr::T(body)) = &mut operation.request_body {
+                    body.required = Some(Required::False);
+                }
+            }
+        }
     }
 }
 

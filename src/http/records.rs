@@ -161,7 +161,7 @@ pub async fn create(
 /// The live records of a collection in order of id, by bytes.
 #[utoipa::path(
     get, path = "/v1/spaces/{space}/records/{collection}", operation_id = "listRecords", tag = "records",
-    params(schema::CollectionPath, schema::ListQuery, schema::ClientHeader),
+    params(schema::CollectionPath, schema::ListLimit, schema::AfterRecord, schema::ClientHeader),
     responses(
         (status = 200, description = "A page", body = schema::RecordList),
         schema::Refusals, schema::UnknownSpace, schema::NoAcceptableForm,

@@ -58,7 +58,7 @@ pub fn routes(api: &web::Data<Api>, config: &mut web::ServiceConfig) {
         .get(Rule::ANY_ADMIN, tokens::list)
         .post(Rule::ANY_ADMIN.audited("token.create"), tokens::create)
         .add(config);
-    at("/v1/tokens/{token}").delete(Rule::ANY_ADMIN.audited("token.revoke"), tokens::revoke).add(config);
+    at("/v1/tokens/{token_id}").delete(Rule::ANY_ADMIN.audited("token.revoke"), tokens::revoke).add(config);
     at("/openapi.json").get(Rule::PUBLIC, openapi::serve).add(config);
     at("/healthz").get(Rule::PUBLIC, status::alive).add(config);
     at("/readyz").get(Rule::PUBLIC, status::ready).add(config);

@@ -91,7 +91,7 @@ pub async fn delete(req: HttpRequest, at: InSpace, api: web::Data<Api>) -> Resul
 /// The spaces in order of name.
 #[utoipa::path(
     get, path = "/v1/spaces", operation_id = "listSpaces", tag = "spaces",
-    params(schema::ListQuery, schema::ClientHeader),
+    params(schema::ListLimit, schema::AfterSpace, schema::ClientHeader),
     responses(
         (status = 200, description = "A page", body = SpaceList),
         schema::Refusals, schema::NoAcceptableForm,

@@ -54,7 +54,7 @@ pub async fn create(
 /// The tokens that were issued.
 #[utoipa::path(
     get, path = "/v1/tokens", operation_id = "listTokens", tag = "access",
-    params(schema::ListQuery),
+    params(schema::ListLimit, schema::AfterToken),
     responses(
         (status = 200, description = "A page; also those that have expired or were revoked", body = TokenList),
         schema::Refusals, schema::NoAcceptableForm,
@@ -90,7 +90,7 @@ pub async fn list(
 ///
 /// It is worth nothing from now on; on other nodes within a few seconds. Streams that it opened end within 30 s.
 #[utoipa::path(
-    delete, path = "/v1/tokens/{token}", operation_id = "revokeToken", tag = "access",
+    delete, path = "/v1/tokens/{token_id}", operation_id = "revokeToken", tag = "access",
     params(schema::TokenPath),
     responses(
         (status = 204, description = "Revoked, now or before"),

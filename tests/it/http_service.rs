@@ -29,7 +29,7 @@ async fn the_description_names_every_route_and_is_what_is_served() {
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
     for (path, item) in document["paths"].as_object().unwrap() {
         let path = path.replace("{space}", "demo").replace("{collection}", "todos").replace("{id}", "a");
-        let path = path.replace("{client}", "a").replace("{token}", "019ac0ffee00b33f");
+        let path = path.replace("{client}", "a").replace("{token_id}", "019ac0ffee00b33f");
         for method in item.as_object().unwrap().keys() {
             let answer = server.send(&method.to_uppercase(), &path, &[], "").await;
             assert_ne!(answer.status, 405, "{method} {path}");

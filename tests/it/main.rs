@@ -14,6 +14,7 @@ mod access;
 mod cli;
 mod clusters;
 mod contract;
+mod corpora;
 mod crash;
 #[cfg(target_os = "linux")]
 mod disk;
@@ -49,4 +50,5 @@ mod postgres;
 mod replica;
 #[cfg(target_os = "linux")]
 mod rude;
+mod schemathesis;
 mod support;

@@ -21,7 +21,10 @@ pub struct CsvRows<R> {
 }
 
 impl<R: Read> CsvRows<R> {
-    /// Reads the header.
+    /// Reads the header. `name` is what the person called the file.
+    ///
+    /// # Errors
+    /// That the header cannot be read, names a column twice, or has no column `id_field`.
     pub fn new(reader: R, id_field: &str, name: &str) -> Result<Self, CliError> {
         let mut reader = ReaderBuilder::new().from_reader(LineStarts::new(reader));
         let header = reader.headers().map_err(|error| CliError::Failed(format!("{name}: the header row: {error}")))?;
@@ -66,8 +69,9 @@ impl<R: Read> CsvRows<R> {
     }
 }
 
-/// A reader that remembers where lines begin. The position that `csv` gives a record lies before the line feed and the
-/// blank lines that it passes over first, so that the line it tells is often too low.
+/// A reader that remembers where lines begin: after a line feed, a carriage return, or both, since `csv` ends records at
+/// any of them. The position that it gives a record lies before the line feed and the blank lines that it passes over first,
+/// so that the line it tells is often too low.
 struct LineStarts<R> {
     reader: R,
     /// Bytes read.
@@ -75,13 +79,15 @@ struct LineStarts<R> {
     /// The line of the next byte, and whether it is the first there.
     line: u64,
     fresh: bool,
+    /// Whether a carriage return came last, whose line feed would not end another line.
+    returned: bool,
     /// The offset and number of each line that is not blank, from where [`LineStarts::line_from`] last looked.
     starts: VecDeque<(u64, u64)>,
 }
 
 impl<R> LineStarts<R> {
     fn new(reader: R) -> Self {
-        Self { reader, offset: 0, line: 1, fresh: true, starts: VecDeque::new() }
+        Self { reader, offset: 0, line: 1, fresh: true, returned: false, starts: VecDeque::new() }
     }
 
     /// The first line that is not blank and begins at `offset` or later. `offset` never goes back.
@@ -98,14 +104,15 @@ impl<R: Read> Read for LineStarts<R> {
         let read = self.reader.read(buffer)?;
         for byte in buffer.iter().take(read) {
             match byte {
-                b'\n' => (self.line, self.fresh) = (self.line + 1, true),
-                b'\r' => {}
+                b'\n' if self.returned => {}
+                b'\n' | b'\r' => (self.line, self.fresh) = (self.line + 1, true),
                 _ if self.fresh => {
                     self.starts.push_back((self.offset, self.line));
                     self.fresh = false;
                 }
                 _ => {}
             }
+            self.returned = *byte == b'\r';
             self.offset += 1;
         }
         Ok(read)
@@ -170,6 +177,7 @@ mod tests {
             [row(2, r#"{"id":"1","n":"2.50"}"#), row(3, r#"{"id":"2","n":""}"#), row(5, r#"{"id":"3","n":"a\n\"b"}"#)];
         assert_eq!(rows("id,n\n1,2.50\n2,\n\n3,\"a\n\"\"b\"\n"), want);
         assert_eq!(rows("id,n\r\n1,2.50\r\n2,\r\n\r\n3,\"a\n\"\"b\"\r\n"), want);
+        assert_eq!(rows("id,n\r1,2.50\r2,\r\r3,\"a\n\"\"b\"\r"), want);
     }
 
     #[test]

@@ -5,10 +5,10 @@
 //! fault in it, and memory holds its ids only.
 
 mod check;
-mod csv_rows;
+pub mod csv_rows;
 mod mirror;
 mod push;
-mod rows;
+pub mod rows;
 mod source;
 
 use std::path::PathBuf;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::domain::{CollectionName, Document, JsonFault, NameFault, RecordId};
+use crate::domain::{CollectionName, Document, JsonFault, NameFault, Object, RecordId};
 
 /// The longest line: far above any record, far below what a file without line ends could take.
 const MAX_LINE: u64 = 64 << 20;
@@ -181,7 +181,7 @@ struct ChangeLine<'a> {
 }
 
 fn change_row(text: &str, collection: &CollectionName, line: u64) -> Result<Row, String> {
-    let change: ChangeLine<'_> = parse(text)?;
+    let Object(change): Object<ChangeLine<'_>> = parse(text)?;
     if change.collection != collection.as_str() {
         return Err(format!("is of the collection {:?}: export {collection} alone", change.collection));
     }
@@ -254,6 +254,15 @@ mod tests {
         ] {
             assert_eq!(row(line), Err(why.to_owned()), "{line}");
         }
+    }
+
+    #[test]
+    fn a_change_is_an_object_and_no_array_of_its_members() {
+        let todos = CollectionName::new("todos").unwrap();
+        let change = |text| change_row(text, &todos, 1);
+        assert!(change(r#"{"collection":"todos","id":"a","rev":4,"deleted":true}"#).is_ok());
+        let fault = change(r#"["todos","a",true]"#).unwrap_err();
+        assert!(fault.contains("expected an object"), "{fault}");
     }
 
     #[test]

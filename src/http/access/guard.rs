@@ -28,14 +28,18 @@ use crate::domain::SpaceName;
 pub struct Guard {
     route: &'static str,
     rules: Rc<[(Method, Rule)]>,
+    /// The rule of methods that have none.
+    otherwise: Rule,
     api: web::Data<Api>,
 }
 
 impl Guard {
     /// Holds the methods of `route`, a pattern, to these rules. A method without one needs a good credential to hear that it is
-    /// not allowed.
+    /// not allowed, unless the route is open to everybody.
     pub fn new(route: &'static str, rules: Vec<(Method, Rule)>, api: &web::Data<Api>) -> Self {
-        Self { route, rules: rules.into(), api: api.clone() }
+        let open = !rules.is_empty() && rules.iter().all(|(_, rule)| rule.need == Need::Nothing);
+        let otherwise = if open { Rule::PUBLIC } else { Rule::SIGNED_IN };
+        Self { route, rules: rules.into(), otherwise, api: api.clone() }
     }
 }
 
@@ -52,7 +56,7 @@ where
 
     fn new_transform(&self, service: S) -> Self::Future {
         let (rules, api) = (Rc::clone(&self.rules), self.api.clone());
-        ready(Ok(Guarded { route: self.route, service: Rc::new(service), rules, api }))
+        ready(Ok(Guarded { route: self.route, service: Rc::new(service), rules, otherwise: self.otherwise, api }))
     }
 }
 
@@ -61,6 +65,7 @@ pub struct Guarded<S> {
     route: &'static str,
     service: Rc<S>,
     rules: Rc<[(Method, Rule)]>,
+    otherwise: Rule,
     api: web::Data<Api>,
 }
 
@@ -77,7 +82,7 @@ where
 
     fn call(&self, req: ServiceRequest) -> Self::Future {
         let rule =
-            self.rules.iter().find(|(method, _)| method == req.method()).map_or(Rule::SIGNED_IN, |(_, rule)| *rule);
+            self.rules.iter().find(|(method, _)| method == req.method()).map_or(self.otherwise, |(_, rule)| *rule);
         if rule.need == Need::Nothing {
             return Guarding::Let { answer: self.service.call(req) };
         }
@@ -137,6 +142,7 @@ where
     /// Asks the store, or the keys of an issuer, who holds the credential.
     fn look_up(&self, req: ServiceRequest, gate: Gate) -> Guarding<S::Future> {
         let this = Self {
+            otherwise: self.otherwise,
             route: self.route,
             service: Rc::clone(&self.service),
             rules: Rc::clone(&self.rules),

@@ -31,7 +31,7 @@ const LONGEST_WAIT: u64 = 60;
             content(
                 (schema::Page = "application/json"),
                 (schema::ChangeLine = "application/x-ndjson"),
-                (String = "text/event-stream"),
+                (schema::ServerEvent = "text/event-stream"),
             ),
             headers(
                 ("ETag" = String, description = "`\"<epoch>.<head>\"`, not of an event stream"),

@@ -229,7 +229,7 @@ mod tests {
         for (text, says) in [
             ("", "body"),
             ("[[]]", "body"),
-            (r#"{"changes":[["t","a",null,{}]]}"#, "changes[0]: an object"),
+            (r#"{"changes":[["t","a",null,{}]]}"#, "changes[0]: invalid type: sequence, expected an object"),
             ("{}", "missing field `changes`"),
             (r#"{"changes":[],"colections":["a"]}"#, "unknown field `colections`"),
             (r#"{"changes":[],"changes":[]}"#, "duplicate field"),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
+use super::schema;
 use super::space::retention;
 use crate::compactor::Compacted;
 use crate::domain::client::KnownClient;
@@ -42,18 +43,18 @@ impl From<RetentionPolicy> for RetentionRule {
 #[serde(deny_unknown_fields)]
 pub struct RetentionSettings {
     /// Tombstones older than this are purged.
-    #[schema(value_type = Option<String>, example = "30d")]
+    #[schema(schema_with = schema::duration)]
     #[serde(default, deserialize_with = "retention")]
     pub retention: Option<Retention>,
     /// Whether a tombstone that a known client still needs is kept beyond `retention`.
     #[serde(default)]
     pub hold_for_clients: Option<bool>,
     /// The age at which a hold ends.
-    #[schema(value_type = Option<String>, example = "180d")]
+    #[schema(schema_with = schema::duration)]
     #[serde(default, deserialize_with = "retention")]
     pub max_retention: Option<Retention>,
     /// Tombstones that are kept, at the most, whatever their age and whoever needs them; null takes the bound away.
-    #[schema(value_type = Option<u64>)]
+    #[schema(value_type = Option<u64>, maximum = 9_223_372_036_854_775_807_u64)]
     #[serde(default, deserialize_with = "bound")]
     #[expect(clippy::option_option, reason = "absent, null and a number say three things")]
     pub max_tombstones: Option<Option<u64>>,
@@ -64,7 +65,7 @@ pub struct RetentionSettings {
 #[serde(deny_unknown_fields)]
 pub struct CompactOrder {
     /// Tombstones older than this; the space's own retention when it is absent.
-    #[schema(value_type = Option<String>, example = "7d")]
+    #[schema(schema_with = schema::duration)]
     #[serde(default, deserialize_with = "retention")]
     pub older_than: Option<Retention>,
     /// Only say what that would do.

@@ -4,7 +4,36 @@
 #![expect(dead_code, reason = "these types describe; values of them exist in tests only")]
 
 use serde::Deserialize;
+use utoipa::openapi::schema::{KnownFormat, Object, ObjectBuilder, OneOfBuilder, SchemaFormat, Type};
+use utoipa::openapi::{RefOr, Schema};
 use utoipa::{IntoParams, IntoResponses, ToSchema};
+
+use crate::domain::Rev;
+
+/// Whatever `since` may be.
+fn since() -> RefOr<Schema> {
+    let text = || ObjectBuilder::new().schema_type(Type::String);
+    let cursor = text().pattern(Some(CURSOR)).description(Some("A cursor as the server gave it"));
+    let revision = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(Rev::MAX.get()));
+    let time = text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
+    let one = OneOfBuilder::new().item(cursor).item(revision).item(time).item(text().enum_values(Some(["now"])));
+    one.into()
+}
+
+/// A cursor: `<epoch>.<rev>`, with `.p` or `.<start>` while under way, and `~<scope>` when earned over a choice of collections.
+const CURSOR: &str = "^[a-z0-9]{1,16}\\.[0-9]{1,16}(\\.(p|[0-9]{1,16}))?(~[a-z0-9]{1,64})?$";
+
+/// A window of retention.
+pub fn duration() -> Object {
+    let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^([0-9]+[smhdw]|forever)$"));
+    text.examples(["30d"]).description(Some("At most 1000 years")).build()
+}
+
+/// A time in the form of HTTP's headers.
+fn http_date() -> Object {
+    let format = SchemaFormat::Custom("http-date".to_owned());
+    ObjectBuilder::new().schema_type(Type::String).format(Some(format)).build()
+}
 
 /// The path of a space.
 #[derive(IntoParams)]
@@ -20,7 +49,7 @@ pub struct SpacePath {
 #[into_params(parameter_in = Path)]
 pub struct ClientPath {
     /// The client's name, percent-encoded.
-    #[param(max_length = 128, example = "phone")]
+    #[param(min_length = 1, max_length = 128, pattern = "^[!-~]+$", example = "phone")]
     client: String,
 }
 
@@ -30,7 +59,7 @@ pub struct ClientPath {
 pub struct TokenPath {
     /// The token's id, which is no secret.
     #[param(pattern = "^[0-9a-f]{16}$", example = "019ac0ffee00b33f")]
-    token: String,
+    token_id: String,
 }
 
 /// The windows of a plan.
@@ -38,7 +67,11 @@ pub struct TokenPath {
 #[into_params(parameter_in = Query)]
 pub struct PlanQuery {
     /// Durations with commas between them, at most 100: each a whole number and one of s, m, h, d and w, or `forever`.
-    #[param(example = "1d,7d,30d,90d", nullable = false)]
+    #[param(
+        pattern = "^([0-9]+[smhdw]|forever)(,([0-9]+[smhdw]|forever)){0,99}$",
+        example = "1d,7d,30d,90d",
+        nullable = false
+    )]
     windows: Option<String>,
 }
 
@@ -65,7 +98,7 @@ pub struct RecordPath {
     #[param(pattern = "^[a-z0-9][a-z0-9_-]{0,62}$", example = "todos")]
     collection: String,
     /// The id, percent-encoded: 1 to 256 bytes of UTF-8 without control characters; not `.` or `..`.
-    #[param(example = "src/main.rs")]
+    #[param(min_length = 1, max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$", example = "src/main.rs")]
     id: String,
 }
 
@@ -74,7 +107,7 @@ pub struct RecordPath {
 #[into_params(parameter_in = Header)]
 pub struct ClientHeader {
     /// The client's name for itself: 1 to 128 visible ASCII characters.
-    #[param(rename = "Strandline-Client", max_length = 128, pattern = "^[!-~]+$", nullable = false)]
+    #[param(rename = "Strandline-Client", min_length = 1, max_length = 128, pattern = "^[!-~]+$", nullable = false)]
     client: Option<String>,
 }
 
@@ -83,16 +116,20 @@ pub struct ClientHeader {
 #[into_params(parameter_in = Query)]
 pub struct ChangesQuery {
     /// A cursor, a bare revision, an RFC 3339 time, or `now`; absent for an initial sync.
-    #[param(example = "k3f9q2.2149")]
+    #[param(schema_with = since, example = "k3f9q2.2149")]
     since: Option<String>,
     /// Changes a page, 1000 by default; not with NDJSON.
-    #[param(minimum = 1, maximum = 10_000)]
+    #[param(minimum = 1, maximum = 10_000, nullable = false)]
     limit: Option<u64>,
     /// Comma-separated names; absent means all.
-    #[param(example = "todos,lists")]
+    #[param(
+        pattern = "^[a-z0-9][a-z0-9_-]{0,62}(,[a-z0-9][a-z0-9_-]{0,62})*$",
+        example = "todos,lists",
+        nullable = false
+    )]
     collections: Option<String>,
     /// Seconds to hold the request open while there is nothing new; not with NDJSON.
-    #[param(maximum = 60)]
+    #[param(maximum = 60, nullable = false)]
     wait: Option<u64>,
 }
 
@@ -103,8 +140,12 @@ pub struct ChangesHeaders {
     /// The tag of the answer that the client holds.
     #[param(rename = "If-None-Match", nullable = false)]
     if_none_match: Option<String>,
-    /// For event streams: the id of the last event seen. It overrides `since`.
-    #[param(rename = "Last-Event-ID", nullable = false)]
+    /// For event streams: the id of the last event seen, a cursor. It overrides `since`; empty, it says nothing.
+    #[param(
+        rename = "Last-Event-ID",
+        pattern = r"^([a-z0-9]{1,16}\.[0-9]{1,16}(\.(p|[0-9]{1,16}))?(~[a-z0-9]{1,64})?)?$",
+        nullable = false
+    )]
     last_event_id: Option<String>,
 }
 
@@ -141,18 +182,52 @@ pub struct WriteConditions {
     #[param(rename = "If-None-Match", example = "*", nullable = false)]
     if_none_match: Option<String>,
     /// The record has not changed since then; ignored beside `If-Match`.
-    #[param(rename = "If-Unmodified-Since", nullable = false)]
+    #[param(rename = "If-Unmodified-Since", schema_with = http_date)]
     if_unmodified_since: Option<String>,
 }
 
-/// Which part of a list.
+/// How many of a list.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct ListQuery {
+pub struct ListLimit {
     /// Items a page, 1000 by default.
-    #[param(minimum = 1, maximum = 10_000)]
+    #[param(minimum = 1, maximum = 10_000, nullable = false)]
     limit: Option<u64>,
+}
+
+/// Which part of a list of spaces.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AfterSpace {
     /// The `after` of the page before.
+    #[param(pattern = "^[a-z0-9][a-z0-9_-]{0,62}$", nullable = false)]
+    after: Option<String>,
+}
+
+/// Which part of a list of records.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AfterRecord {
+    /// The `after` of the page before.
+    #[param(min_length = 1, max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$", nullable = false)]
+    after: Option<String>,
+}
+
+/// Which part of a list of clients.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AfterClient {
+    /// The `after` of the page before.
+    #[param(min_length = 1, max_length = 128, pattern = "^[!-~]+$", nullable = false)]
+    after: Option<String>,
+}
+
+/// Which part of a list of tokens.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AfterToken {
+    /// The `after` of the page before.
+    #[param(pattern = "^[0-9a-f]{16}$", nullable = false)]
     after: Option<String>,
 }
 
@@ -161,11 +236,17 @@ pub struct ListQuery {
 #[into_params(parameter_in = Query)]
 pub struct ManifestQuery {
     /// Comma-separated names; absent means all.
-    #[param(example = "todos,lists")]
+    #[param(
+        pattern = "^[a-z0-9][a-z0-9_-]{0,62}(,[a-z0-9][a-z0-9_-]{0,62})*$",
+        example = "todos,lists",
+        nullable = false
+    )]
     collections: Option<String>,
-    /// The first revision asked for.
+    /// The first revision asked for; not above `to`.
+    #[param(maximum = 9_007_199_254_740_991_u64, nullable = false)]
     from: Option<u64>,
     /// The last revision asked for.
+    #[param(maximum = 9_007_199_254_740_991_u64, nullable = false)]
     to: Option<u64>,
 }
 
@@ -270,6 +351,28 @@ pub struct Checkpoint {
     checksum: Option<String>,
 }
 
+/// One event of the live feed, by the fields of its lines.
+#[derive(ToSchema)]
+pub struct ServerEvent {
+    /// What it tells of.
+    event: EventKind,
+    /// The cursor to go on from, of `changes`: a browser sends it as `Last-Event-ID` when it connects again.
+    #[schema(nullable = false)]
+    id: Option<String>,
+    /// JSON text: a page, or of `resync` the problem `resync_required`.
+    data: String,
+}
+
+/// What an event tells of.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum EventKind {
+    /// Something has changed.
+    Changes,
+    /// No delta leads on from here; the server closes the stream.
+    Resync,
+}
+
 /// A client's edits.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -277,37 +380,86 @@ pub struct Push {
     /// Each record at most once.
     changes: Vec<ProposedChange>,
     /// The client's own cursor.
+    #[schema(pattern = r"^[a-z0-9]{1,16}\.[0-9]{1,16}(\.(p|[0-9]{1,16}))?(~[a-z0-9]{1,64})?$")]
     cursor: Option<String>,
     /// The collections that the cursor was earned over.
-    collections: Option<Vec<String>>,
+    #[schema(min_items = 1)]
+    collections: Option<Vec<Name>>,
     /// The push's number among those of this client; it needs the header `Strandline-Client`.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
     seq: Option<u64>,
     /// Apply all or nothing.
     #[schema(default = false)]
     atomic: Option<bool>,
 }
 
-/// One edit: exactly one of `data`, `patch` and `deleted`.
+/// The name of a collection.
+#[derive(Deserialize, ToSchema)]
+#[schema(pattern = "^[a-z0-9][a-z0-9_-]{0,62}$", example = "todos")]
+pub struct Name(String);
+
+/// One edit, by what it brings.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum ProposedChange {
+    /// The whole record.
+    Put(ProposedPut),
+    /// Some members of the record.
+    Patch(ProposedPatch),
+    /// No record.
+    Delete(ProposedDelete),
+}
+
+/// The record is to be this.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ProposedChange {
+pub struct ProposedPut {
     /// The record's collection.
-    collection: String,
-    /// The record's id there.
-    #[schema(min_length = 1, max_length = 256)]
+    collection: Name,
+    /// The record's id there: at most 256 bytes.
+    #[schema(min_length = 1, max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
     id: String,
     /// Up to which revision the client had seen the record; absent for a new one, `"*"` for unconditionally.
     base_rev: Option<BaseRev>,
     /// The whole record.
-    #[schema(value_type = Option<Object>, nullable = false)]
-    data: Option<serde_json::Value>,
+    #[schema(value_type = Object)]
+    data: serde_json::Value,
+}
+
+/// The record is to be changed.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProposedPatch {
+    /// The record's collection.
+    collection: Name,
+    /// The record's id there: at most 256 bytes.
+    #[schema(min_length = 1, max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
+    id: String,
+    /// Up to which revision the client had seen the record; absent for a new one, `"*"` for unconditionally.
+    base_rev: Option<BaseRev>,
     /// A JSON merge patch of what the server has.
-    #[schema(value_type = Option<Object>, nullable = false)]
-    patch: Option<serde_json::Value>,
+    #[schema(value_type = Object)]
+    patch: serde_json::Value,
+}
+
+/// The record is to be deleted.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProposedDelete {
+    /// The record's collection.
+    collection: Name,
+    /// The record's id there: at most 256 bytes.
+    #[schema(min_length = 1, max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
+    id: String,
+    /// Up to which revision the client had seen the record; absent for a new one, `"*"` for unconditionally.
+    base_rev: Option<BaseRev>,
     /// Only ever true.
-    #[schema(nullable = false)]
-    deleted: Option<bool>,
+    #[schema(schema_with = only_true)]
+    deleted: bool,
+}
+
+fn only_true() -> Object {
+    ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([true])).build()
 }
 
 /// What the client had seen.
@@ -315,9 +467,22 @@ pub struct ProposedChange {
 #[serde(untagged)]
 pub enum BaseRev {
     /// Everything up to this revision.
-    Revision(u64),
-    /// `"*"`
-    Unconditional(String),
+    Seen(Revision),
+    /// Whatever is there.
+    Any(Unconditional),
+}
+
+/// A revision: below 2^53.
+#[derive(Deserialize, ToSchema)]
+#[schema(maximum = 9_007_199_254_740_991_u64)]
+pub struct Revision(u64);
+
+/// The one word for it.
+#[derive(Deserialize, ToSchema)]
+pub enum Unconditional {
+    /// `*`
+    #[serde(rename = "*")]
+    Any,
 }
 
 /// What became of a push.
@@ -417,11 +582,13 @@ pub struct Fetch {
     #[schema(example = json!([0, 50, 3, 100]))]
     runs: Vec<u64>,
     /// The collections; absent means all.
-    collections: Option<Vec<String>>,
+    #[schema(min_items = 1)]
+    collections: Option<Vec<Name>>,
     /// Records a page, 1000 by default; not with NDJSON.
     #[schema(minimum = 1, maximum = 10_000)]
     limit: Option<u64>,
     /// The `next` of the page before.
+    #[schema(maximum = 9_007_199_254_740_991_u64)]
     from: Option<u64>,
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
+use super::schema;
 use crate::domain::{Collections, Cursor, Retention, SpaceState};
 
 /// A space: "what revision should I have?"
@@ -84,7 +85,7 @@ pub struct SpaceList {
 #[serde(deny_unknown_fields)]
 pub struct SpaceSettings {
     /// How long tombstones are remembered: a whole number and one of s, m, h, d and w, or `forever`.
-    #[schema(value_type = Option<String>, example = "30d")]
+    #[schema(schema_with = schema::duration)]
     #[serde(default, deserialize_with = "retention")]
     pub retention: Option<Retention>,
 }

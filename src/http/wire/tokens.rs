@@ -3,12 +3,14 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
+use super::schema;
 use crate::domain::Retention;
 use crate::domain::access::{Grant, Token, TokenName};
 
 /// A grant, for the description.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[schema(as = Grant)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes")]
 pub struct GrantSchema {
     /// A space's name, or what names begin with and a `*`.
@@ -17,14 +19,14 @@ pub struct GrantSchema {
     /// `read`, `write` (also push and records) or `admin` (also everything else).
     access: AccessSchema,
     /// Narrows it to these collections; absent for all.
-    #[schema(min_items = 1, nullable = false)]
-    collections: Option<Vec<String>>,
+    #[schema(min_items = 1)]
+    collections: Option<Vec<schema::Name>>,
 }
 
 /// A level of access, for the description.
-#[derive(ToSchema)]
-#[schema(as = Access, rename_all = "lowercase")]
-#[expect(dead_code, reason = "it describes")]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Access)]
+#[serde(rename_all = "lowercase")]
 pub enum AccessSchema {
     Read,
     Write,
@@ -36,14 +38,14 @@ pub enum AccessSchema {
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
     /// What people will call it: 1 to 128 characters.
-    #[schema(value_type = String, min_length = 1, max_length = 128, example = "nightly export")]
+    #[schema(value_type = String, min_length = 1, max_length = 128, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$", example = "nightly export")]
     #[serde(deserialize_with = "name")]
     pub name: TokenName,
     /// What it allows.
     #[schema(value_type = Vec<GrantSchema>, min_items = 1, max_items = 100)]
     pub grants: Vec<Grant>,
     /// How long it is worth something: a whole number and one of s, m, h, d and w, or `forever`, as when it is absent.
-    #[schema(value_type = Option<String>, example = "90d", nullable = false)]
+    #[schema(schema_with = schema::duration)]
     #[serde(default, deserialize_with = "super::space::retention")]
     pub expires: Option<Retention>,
 }

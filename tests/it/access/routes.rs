@@ -48,7 +48,7 @@ const TABLE: &str = "
     GET    /v1/spaces                                    401    ok    ok    ok      ok   ok    ok    ok     ok
     GET    /v1/tokens                                    401    ok    403   ok      403  403   ok    ok     ok
     POST   /v1/tokens                                    401    ok    403   ok      403  403   ok    ok     ok
-    DELETE /v1/tokens/{token}                            401    ok    403   ok      403  403   ok    ok     ok
+    DELETE /v1/tokens/{token_id}                         401    ok    403   ok      403  403   ok    ok     ok
     GET    /metrics                                      401    403   403   403     403  403   403   403    ok
     GET    /openapi.json                                 ok     ok    ok    ok      ok   ok    ok    ok     ok
     GET    /healthz                                      ok     ok    ok    ok      ok   ok    ok    ok     ok
@@ -88,7 +88,7 @@ fn table() -> (Vec<&'static str>, Vec<Row>) {
 fn filled(path: &str) -> String {
     let names = [("{space}", "demo"), ("{collection}", "todos"), ("{id}", "a"), ("{client}", "phone")];
     let path = names.iter().fold(path.to_owned(), |path, (name, value)| path.replace(name, value));
-    path.replace("{token}", "019ac0ffee00b33f")
+    path.replace("{token_id}", "019ac0ffee00b33f")
 }
 
 /// A request that changes nothing even if it is let in: a parameter that no route knows is refused by the handler.

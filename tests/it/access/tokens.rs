@@ -46,7 +46,7 @@ async fn a_body_that_is_no_token_is_refused_with_what_is_wrong() {
         (json!({"name": "x", "grants": [{"space": "a", "access": "read", "collections": []}]}), "at least one"),
         (json!({"name": "x", "grants": grant, "expires": "soon"}), "a duration is"),
         (json!({"name": "x", "grants": grant, "expire": "1d"}), "unknown field `expire`"),
-        (json!([]), "an object is expected"),
+        (json!([]), "expected an object"),
     ] {
         server.send_as(&root, "POST", "/v1/tokens", &body).await.problem_about(400, "invalid_request", says);
     }

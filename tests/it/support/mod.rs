@@ -4,6 +4,7 @@
 mod home;
 mod link;
 mod numbers;
+pub mod outside;
 pub mod postgres;
 mod program;
 mod replica;
