@@ -82,7 +82,7 @@ impl Certificate {
         let mut builder = h2::client::Builder::new();
         builder.initial_window_size(65_535).initial_connection_window_size(4 << 20);
         let (send, connection) = builder.handshake::<_, Bytes>(socket).await.unwrap();
-        let driver = tokio::spawn(async move { connection.await });
+        let driver = tokio::spawn(connection);
         Http2 { send, driver }
     }
 }
