@@ -41,6 +41,9 @@ const DISCONNECT: Duration = Duration::from_secs(1);
 /// takes them all.
 const SHUTDOWN_SECONDS: u64 = 10;
 
+/// So many bodies of the largest size may be in memory at a time.
+const LARGE_BODIES: usize = 16;
+
 /// How the server is to run.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -113,7 +116,7 @@ pub async fn run(
         example: config.example,
         metrics: Metrics::new(config.survey_age),
         progress: Arc::clone(&progress),
-        throttle: Throttle::new(config.throttles),
+        throttle: Throttle::new(config.throttles, LARGE_BODIES.saturating_mul(config.limits.push_bytes)),
         proxies: Proxies { trusted: config.trusted_proxies, tls: config.tls.is_some() },
     });
     let server = start(listeners, config.workers, &config.cors_origins, config.tls.as_ref(), &api)?;

@@ -61,7 +61,7 @@ pub struct LimitArgs {
     #[arg(long, env = "STRANDLINE_HEAD_TIMEOUT", value_name = "DURATION", default_value = "10s", value_parser = time)]
     pub head_timeout: Cap<Duration>,
 
-    /// How long a request may take to send its body, beside the time that --min-body-rate allows for it.
+    /// How long a request may take to send its body, or enough of it for --min-body-rate to hold.
     #[arg(long, env = "STRANDLINE_BODY_TIMEOUT", value_name = "DURATION", default_value = "20s", value_parser = time)]
     pub body_timeout: Cap<Duration>,
 

@@ -10,6 +10,8 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::web;
 use actix_web::{HttpMessage, HttpRequest};
 
+use tokio::sync::SemaphorePermit;
+
 use super::Api;
 use super::accept::JSON;
 use super::problem::{Code, Problem};
@@ -56,7 +58,7 @@ where
     if announced.is_some_and(|length: usize| length > limit) {
         return Err(too_large(limit));
     }
-    let body = collect(req, payload, limit).await?;
+    let (body, _room) = collect(req, payload, limit).await?;
     if !body.is_empty() {
         check_type(req, accepted)?;
     }
@@ -136,7 +138,12 @@ fn too_large(limit: usize) -> Problem {
     Problem::new(Code::TooLarge, format!("the body has more than {limit} bytes, the limit"))
 }
 
-async fn collect(req: &HttpRequest, mut payload: web::Payload, limit: usize) -> Result<Vec<u8>, Problem> {
+/// The body, and the room that it has taken.
+async fn collect(
+    req: &HttpRequest,
+    mut payload: web::Payload,
+    limit: usize,
+) -> Result<(Vec<u8>, Option<SemaphorePermit<'_>>), Problem> {
     let (mut body, mut intake) = (Vec::new(), Intake::of(req));
     while let Some(chunk) = intake.next(&mut payload).await? {
         let chunk = chunk.map_err(|error| broken(&error))?;
@@ -145,7 +152,7 @@ async fn collect(req: &HttpRequest, mut payload: web::Payload, limit: usize) -> 
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(body)
+    Ok((body, intake.room()))
 }
 
 fn broken(error: &PayloadError) -> Problem {

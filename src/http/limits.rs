@@ -24,6 +24,6 @@ pub const PAGE_MAX: usize = 10_000;
 /// Bytes in a page, about.
 pub const PAGE_BYTES: usize = 4 << 20;
 /// Bytes a stream reads at a time, about: what a reader that does not read holds in memory.
-pub const STREAM_BYTES: usize = 1 << 20;
+pub const STREAM_BYTES: usize = 256 << 10;
 /// Changes a stream reads at a time.
 pub const STREAM_ROWS: usize = 1_000;

@@ -5,7 +5,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
@@ -13,13 +12,19 @@ use actix_web::error::PayloadError;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes};
 use futures_util::StreamExt;
+use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep, timeout_at};
 
 use super::super::Api;
-use super::super::problem::Problem;
+use super::super::problem::{Code, Problem};
+use super::Limit;
 use super::account::Account;
 use super::connection::Busy;
-use super::{Limit, Throttles};
+
+/// A body up to this size needs no room.
+const SMALL: u64 = 64 << 10;
+/// Room is counted in units of this many bytes.
+pub(super) const ROOM_UNIT: usize = 1024;
 
 /// Whom the bytes of a request are charged to: its address, and its token if it has one.
 pub(super) struct Meter(pub [Option<Arc<Account>>; 2]);
@@ -72,40 +77,71 @@ impl MessageBody for Metered {
     }
 }
 
-/// How a body comes in: not more slowly than it must.
+/// How a body comes in: not more slowly than it must, and only as long as there is room for it.
 pub struct Intake<'r> {
     req: &'r HttpRequest,
     api: Option<&'r web::Data<Api>>,
-    begun: Instant,
     received: u64,
+    /// When the body, or enough of it to go on, has to be there.
+    due: Instant,
+    /// How much had arrived when that was set.
+    before: u64,
+    room: Option<SemaphorePermit<'r>>,
 }
 
 impl<'r> Intake<'r> {
     /// Of the body of `req`, from now on.
     pub fn of(req: &'r HttpRequest) -> Self {
-        Self { req, api: req.app_data(), begun: Instant::now(), received: 0 }
+        let api: Option<&web::Data<Api>> = req.app_data();
+        let time = api.and_then(|api| api.throttle.limits().body_time).unwrap_or_default();
+        Self { req, api, received: 0, due: Instant::now() + time, before: 0, room: None }
     }
 
     /// The next part; `None` at the end.
     ///
     /// # Errors
-    /// 408 when the body comes too slowly.
+    /// 408 when the body comes too slowly, 503 when there is no room for it.
     pub async fn next(&mut self, payload: &mut web::Payload) -> Result<Option<Result<Bytes, PayloadError>>, Problem> {
         let Some(api) = self.api else { return Ok(payload.next().await) };
-        let part = match self.deadline(api.throttle.limits()) {
-            Some(deadline) => timeout_at(deadline, payload.next()).await.map_err(|_| late(api))?,
-            None => payload.next().await,
-        };
-        if let Some(Ok(bytes)) = &part {
-            self.received += bytes.len() as u64;
+        let limits = api.throttle.limits();
+        let Some(time) = limits.body_time else { return self.took(api, payload.next().await) };
+        let part = timeout_at(self.due, payload.next()).await.map_err(|_| late(api))?;
+        let part = self.took(api, part)?;
+        if self.received - self.before >= u64::from(limits.body_rate.get()).saturating_mul(time.as_secs().max(1)) {
+            (self.due, self.before) = (Instant::now() + time, self.received);
         }
         Ok(part)
     }
 
-    fn deadline(&self, limits: &Throttles) -> Option<Instant> {
-        let rate = u64::from(limits.body_rate.get());
-        Some(self.begun + limits.body_time? + Duration::from_secs(self.received / rate))
+    /// Makes room for a part that has arrived. Small bodies need none.
+    fn took(
+        &mut self,
+        api: &'r Api,
+        part: Option<Result<Bytes, PayloadError>>,
+    ) -> Result<Option<Result<Bytes, PayloadError>>, Problem> {
+        if let Some(Ok(bytes)) = &part {
+            let had = units(self.received);
+            self.received += bytes.len() as u64;
+            if let Some(more) = units(self.received).checked_sub(had).filter(|more| *more > 0) {
+                let more = api.throttle.room(more).ok_or_else(|| crowded(api))?;
+                match &mut self.room {
+                    Some(room) => room.merge(more),
+                    none => *none = Some(more),
+                }
+            }
+        }
+        Ok(part)
     }
+
+    /// The room that the body has taken, which it has as long as this.
+    pub fn room(&mut self) -> Option<SemaphorePermit<'r>> {
+        self.room.take()
+    }
+}
+
+/// The units of room that a body takes.
+fn units(bytes: u64) -> u32 {
+    u32::try_from(bytes.saturating_sub(SMALL) / ROOM_UNIT as u64).unwrap_or(u32::MAX)
 }
 
 impl Drop for Intake<'_> {
@@ -120,9 +156,14 @@ fn late(api: &Api) -> Problem {
     api.metrics.count_refusal(Limit::BodyTime);
     let limits = api.throttle.limits();
     let detail = format!(
-        "the body of a request must arrive within {} seconds and one more for each {} bytes of it",
+        "the body of a request must arrive within {} seconds, or with {} bytes a second",
         limits.body_time.unwrap_or_default().as_secs(),
         limits.body_rate
     );
     Problem::invalid(detail).with_status(StatusCode::REQUEST_TIMEOUT)
+}
+
+fn crowded(api: &Api) -> Problem {
+    api.metrics.count_refusal(Limit::Bodies);
+    Problem::new(Code::Unavailable, "so many large bodies are on their way that there is no room for this one")
 }

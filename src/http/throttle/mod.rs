@@ -33,7 +33,7 @@ use super::problem::{Code, Problem};
 use crate::access::Holder;
 use account::{Exceeded, Place};
 use accounts::{Accounts, network};
-use metered::Meter;
+use metered::{Meter, ROOM_UNIT};
 
 pub use account::Account;
 pub use admit::Admit;
@@ -88,7 +88,7 @@ pub struct Throttles {
     pub head_bytes: Option<usize>,
     /// The head of a request has to be there within this time.
     pub head_time: Option<Duration>,
-    /// The body of a request has to be there within this time, and a second more for each `body_rate` bytes of it.
+    /// The body of a request has to be there within this time; a longer one goes on as long as `body_rate` holds.
     pub body_time: Option<Duration>,
     /// Bytes a second.
     pub body_rate: NonZeroU32,
@@ -141,6 +141,8 @@ pub enum Limit {
     HeadTime,
     /// Time for a body.
     BodyTime,
+    /// Large bodies at a time.
+    Bodies,
     /// Time to take an answer.
     Stall,
     /// Time for a handshake.
@@ -149,7 +151,7 @@ pub enum Limit {
 
 impl Limit {
     /// All the words.
-    pub const WORDS: [&'static str; 13] = [
+    pub const WORDS: [&'static str; 14] = [
         "connections",
         "address_connections",
         "address_requests",
@@ -161,6 +163,7 @@ impl Limit {
         "head",
         "head_time",
         "body_time",
+        "bodies",
         "stall",
         "handshake",
     ];
@@ -179,6 +182,7 @@ impl Limit {
             Self::Head => "head",
             Self::HeadTime => "head_time",
             Self::BodyTime => "body_time",
+            Self::Bodies => "bodies",
             Self::Stall => "stall",
             Self::Handshake => "handshake",
         }
@@ -227,13 +231,15 @@ pub struct Throttle {
     all: Arc<Account>,
     /// Large bodies that are read at a time: as many as there are cores.
     bodies: Semaphore,
+    /// Room for bodies that are on their way, or wait for their turn.
+    room: Semaphore,
     /// Steps of streams that are read and written down at a time: twice as many, as they wait for the database.
     steps: Semaphore,
 }
 
 impl Throttle {
-    /// Nothing used yet.
-    pub fn new(limits: Throttles) -> Self {
+    /// Nothing used yet. `room` is how many bytes of large bodies may be in memory.
+    pub fn new(limits: Throttles, room: usize) -> Self {
         let all = Allowance { connections: limits.connections, ..Allowance::default() };
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Self {
@@ -241,6 +247,7 @@ impl Throttle {
             tokens: Accounts::new(limits.token),
             all: Arc::new(Account::new(all)),
             bodies: Semaphore::new(cores),
+            room: Semaphore::new((room / ROOM_UNIT).min(Semaphore::MAX_PERMITS)),
             steps: Semaphore::new(2 * cores),
             limits,
         }
@@ -255,6 +262,11 @@ impl Throttle {
     /// sooner, and leave nothing to small requests.
     pub async fn body(&self) -> Option<SemaphorePermit<'_>> {
         self.bodies.acquire().await.ok()
+    }
+
+    /// So many units of room for a body; `None` when there are not.
+    fn room(&self, units: u32) -> Option<SemaphorePermit<'_>> {
+        self.room.try_acquire_many(units).ok()
     }
 
     /// Waits for a turn to read a step of a stream and write it down. Read faster than they can be written down, steps would
