@@ -86,16 +86,19 @@ fn name_at(text: &str) -> &str {
     &text[..end.unwrap_or(text.len())]
 }
 
-/// Command lines of the program in a line of shell, of a unit or of a table: what stands behind its name, up to where another
-/// command begins.
-fn commands(line: &str) -> impl Iterator<Item = &str> {
-    line.match_indices("strandline ").filter_map(|(at, name)| {
-        let before = line[..at].chars().next_back();
-        let here = before.is_none_or(|c| matches!(c, ' ' | '(' | '/' | '"'));
+/// Command lines of the program in a line of shell or of a unit: what stands behind its name, up to where another command
+/// begins. Users and services have that name too, so that it is one for certain only at the beginning of a command.
+fn commands<'l>(offered: &Offered, line: &'l str) -> Vec<&'l str> {
+    let command = |(at, name): (usize, &str)| {
+        let before = line[..at].trim_end_matches(|c| !matches!(c, ' ' | '(' | '"')).trim_end();
+        let begins = before.is_empty() || ["$", "(", "strandline", "exec"].iter().any(|end| before.ends_with(end));
         let rest = &line[at + name.len()..];
+        let first = rest.split_whitespace().next().unwrap_or_default();
         let end = rest.find(['`', ')', '|', ';', '#', '>', '&', '"']).unwrap_or(rest.len());
-        here.then(|| rest[..end].trim())
-    })
+        let is_one = (begins && first != "strandline") || offered.flags.contains_key(first);
+        is_one.then(|| rest[..end].trim())
+    };
+    line.match_indices("strandline ").filter_map(command).collect()
 }
 
 /// Continued lines as one.
@@ -139,12 +142,8 @@ fn every_command_and_flag_that_the_documents_name_is_there() {
         }
         for line in &lines {
             let comment = line.trim_start().starts_with('#');
-            for command in commands(line) {
-                // Sentences and other programs' lines have the word too.
-                let first = command.split_whitespace().next().unwrap_or_default();
-                if offered.flags.contains_key(first) {
-                    offered.fault(command).into_iter().for_each(&mut fault);
-                }
+            if !comment {
+                commands(&offered, line).into_iter().filter_map(|command| offered.fault(command)).for_each(&mut fault);
             }
             if comment && !markdown {
                 let named = line.split("--").skip(1).map(name_at).filter(|flag| !flag.is_empty());
@@ -184,7 +183,7 @@ fn what_the_image_and_the_unit_run_is_a_command_that_there_is() {
     for unit in ["strandline.service", "strandline-backup.service"] {
         let text = file(unit);
         let started = text.lines().find(|line| line.starts_with("ExecStart=")).unwrap();
-        let run: Vec<&str> = commands(started).collect();
+        let run = commands(&offered, started);
         assert_eq!(run.len(), 1, "{unit}: {started}");
         assert_eq!(offered.fault(run[0]), None, "{unit}");
     }
