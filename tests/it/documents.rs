@@ -95,7 +95,8 @@ fn commands<'l>(offered: &Offered, line: &'l str) -> Vec<&'l str> {
         let rest = &line[at + name.len()..];
         let first = rest.split_whitespace().next().unwrap_or_default();
         let end = rest.find(['`', ')', '|', ';', '#', '>', '&', '"']).unwrap_or(rest.len());
-        let is_one = (begins && first != "strandline") || offered.flags.contains_key(first);
+        let named = first != "strandline" && first.starts_with(|c: char| c.is_ascii_lowercase());
+        let is_one = (begins && named) || offered.flags.contains_key(first);
         is_one.then(|| rest[..end].trim())
     };
     line.match_indices("strandline ").filter_map(command).collect()
