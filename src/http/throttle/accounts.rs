@@ -102,16 +102,14 @@ mod tests {
         let accounts = Accounts::new(allowance);
         let held = accounts.of(&u32::MAX, allowance);
         let busy = accounts.of(&(u32::MAX - 1), allowance);
-        busy.charge_requests(5);
+        // So much that a slow machine's time does not give it back.
+        busy.charge_requests(10_000);
         drop(busy);
-        for key in 0..500_000_u32 {
+        for key in 0..100_000_u32 {
             accounts.of(&key, allowance);
         }
         assert!(accounts.len() <= 2 * FEW, "{} accounts", accounts.len());
         assert!(Arc::ptr_eq(&held, &accounts.of(&u32::MAX, allowance)));
-        for _ in 0..5 {
-            accounts.of(&(u32::MAX - 1), allowance).request().unwrap();
-        }
         assert!(accounts.of(&(u32::MAX - 1), allowance).request().is_err(), "what it took before counts");
     }
 
@@ -120,7 +118,7 @@ mod tests {
         let allowance = Allowance { requests: NonZeroU32::new(1), ..Allowance::default() };
         let accounts = Accounts::new(allowance);
         for key in 0..MOST {
-            accounts.of(&key, allowance).request().unwrap();
+            accounts.of(&key, allowance).charge_requests(200);
         }
         assert!(accounts.len() <= MOST);
         let [one, other] = [MOST, MOST + 1].map(|key| accounts.of(&key, allowance));

@@ -23,6 +23,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix_web::{HttpMessage, HttpRequest};
+use governor::clock::DefaultClock;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::Api;
@@ -101,7 +102,7 @@ pub struct Throttles {
 impl Default for Throttles {
     fn default() -> Self {
         Self {
-            token: Allowance::DEFAULT,
+            token: Allowance { connections: None, ..Allowance::DEFAULT },
             address: Allowance::DEFAULT,
             loopback: Allowance::default(),
             connections: NonZeroU32::new(10_000),
@@ -241,6 +242,8 @@ impl Throttle {
     /// Nothing used yet. `room` is how many bytes of large bodies may be in memory.
     pub fn new(limits: Throttles, room: usize) -> Self {
         let all = Allowance { connections: limits.connections, ..Allowance::default() };
+        // The clock of the rates measures the processor's counter once, for a fifth of a second: not while a client waits.
+        let _ = DefaultClock::default();
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Self {
             addresses: Accounts::new(limits.address),
