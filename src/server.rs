@@ -17,7 +17,6 @@ use actix_http::error::DispatchError;
 use actix_http::{HttpService, Request};
 use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_factory, map_config};
 use actix_web::dev::{AppConfig, Server, ServiceResponse};
-use actix_web::middleware::Condition;
 use actix_web::{App, HttpResponse, web};
 use ipnet::IpNet;
 
@@ -111,7 +110,7 @@ pub async fn run(
         clock: Arc::clone(&clock),
         registry: Arc::clone(&registry),
         keyring: Arc::clone(&keyring),
-        origins: config.cors_origins.clone(),
+        origins: config.cors_origins,
         limits: config.limits,
         example: config.example,
         metrics: Metrics::new(config.survey_age),
@@ -119,7 +118,7 @@ pub async fn run(
         throttle: Throttle::new(config.throttles, LARGE_BODIES.saturating_mul(config.limits.push_bytes)),
         proxies: Proxies { trusted: config.trusted_proxies, tls: config.tls.is_some() },
     });
-    let server = start(listeners, config.workers, &config.cors_origins, config.tls.as_ref(), &api)?;
+    let server = start(listeners, config.workers, config.tls.as_ref(), &api)?;
     let handle = server.handle();
     let serving = tokio::spawn(server);
     let Config { compact_interval, sample_interval, client_expiry, .. } = config;
@@ -150,7 +149,6 @@ pub async fn run(
 fn start(
     listeners: Vec<TcpListener>,
     workers: Option<usize>,
-    origins: &[String],
     tls: Option<&Tls>,
     api: &web::Data<Api>,
 ) -> io::Result<Server> {
@@ -160,7 +158,7 @@ fn start(
     }
     let stopping = server.graceful_shutdown_signal();
     for listener in listeners {
-        let (origins, api, stopping) = (origins.to_vec(), api.clone(), stopping.clone());
+        let (api, stopping) = (api.clone(), stopping.clone());
         let signal = move || {
             let stopping = stopping.clone();
             async move { stopping.notified().await }
@@ -168,10 +166,10 @@ fn start(
         server = if let Some(tls) = tls {
             let acceptor = tls.acceptor();
             server.listen("https", listener, move || {
-                let (api, acceptor, origins, signal) = (api.clone(), acceptor.clone(), origins.clone(), signal.clone());
+                let (api, acceptor, signal) = (api.clone(), acceptor.clone(), signal.clone());
                 fn_factory(move || {
                     let (api, acceptor) = (api.clone(), acceptor.clone());
-                    let (http1, app) = (http1(&origins, &api, signal.clone()), application(&origins, &api));
+                    let (http1, app) = (http1(&api, signal.clone()), application(&api));
                     async move {
                         let (http1, app) = (http1.new_service(()).await?, app.new_service(()).await?);
                         Ok::<_, ()>(TlsDoor::new(api, acceptor, http1, app, KEEP_ALIVE))
@@ -180,9 +178,9 @@ fn start(
             })?
         } else {
             server.listen("http", listener, move || {
-                let (api, origins, signal) = (api.clone(), origins.clone(), signal.clone());
+                let (api, signal) = (api.clone(), signal.clone());
                 fn_factory(move || {
-                    let (api, http1) = (api.clone(), http1(&origins, &api, signal.clone()));
+                    let (api, http1) = (api.clone(), http1(&api, signal.clone()));
                     async move { Ok::<_, ()>(PlainDoor::new(api, http1.new_service(()).await?)) }
                 })
             })?
@@ -193,18 +191,19 @@ fn start(
 
 /// The application of a worker.
 fn application(
-    origins: &[String],
     api: &web::Data<Api>,
 ) -> impl ServiceFactory<Request, Config = (), Response = ServiceResponse, Error = HttpResponse, InitError = ()> + use<>
 {
-    let cors = Condition::new(!origins.is_empty(), http::cors(origins));
-    let app = App::new().configure(|routes| http::routes(api, routes)).wrap(Admit::new(api)).wrap(cors).wrap(Finish);
+    let app = App::new()
+        .configure(|routes| http::routes(api, routes))
+        .wrap(Admit::new(api))
+        .wrap(http::cors(api))
+        .wrap(Finish);
     map_config(app.into_factory().map_err(|error| error.error_response()), |()| AppConfig::default())
 }
 
 /// The application behind HTTP/1.1, on connections of one kind.
 fn http1<S, N, F>(
-    origins: &[String],
     api: &web::Data<Api>,
     stopping: N,
 ) -> impl ServiceFactory<(Edge<S>, Option<SocketAddr>), Config = (), Response = (), Error = DispatchError, InitError = ()>
@@ -221,5 +220,5 @@ where
         .client_disconnect_timeout(DISCONNECT)
         .graceful_shutdown_signal(stopping)
         .on_connect_ext(|edge: &Edge<S>, data| _ = data.insert(Rc::clone(edge.connection())))
-        .h1(application(origins, api))
+        .h1(application(api))
 }

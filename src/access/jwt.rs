@@ -186,7 +186,7 @@ impl Jwts {
         }
         let mut grants = match &claims.strandline {
             None => Grants::default(),
-            Some(json) => Grants::parse(json.get())
+            Some(json) => Grants::parse_held(json.get())
                 .map_err(|fault| AccessFault::Refused(format!("the claim strandline of the token: {fault}")))?,
         };
         if let Some(grant) = claims.sub.as_deref().zip(self.template.as_ref()).and_then(|(sub, own)| own.grant(sub)) {

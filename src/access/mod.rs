@@ -58,7 +58,7 @@ impl AccessFault {
 }
 
 /// Where a credential was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Via {
     /// In `Authorization: Bearer`.
     Bearer,
@@ -113,7 +113,7 @@ pub struct Keyring {
     jwts: Option<Jwts>,
     /// Whether there is any access control. Once there is, there always will be.
     locked: AtomicBool,
-    known: Cache<(TokenHash, bool), Known>,
+    known: Cache<(TokenHash, Via), Known>,
 }
 
 impl Keyring {
@@ -133,7 +133,7 @@ impl Keyring {
 
     /// Who holds a credential, if that is remembered: without looking anything up.
     pub fn remembered(&self, credential: &str, via: Via) -> Option<Result<Arc<Holder>, AccessFault>> {
-        let known = self.known.get(&(TokenHash::of(credential), via == Via::Cookie))?;
+        let known = self.known.get(&(TokenHash::of(credential), via))?;
         if Instant::now() >= known.until {
             return None;
         }
@@ -171,7 +171,7 @@ impl Keyring {
             // Nothing is known: the next one asks again.
             Err(AccessFault::NoKeys | AccessFault::Store(_)) => return found,
         };
-        self.known.insert((hash, via == Via::Cookie), Known { holder, until: Instant::now() + FRESH });
+        self.known.insert((hash, via), Known { holder, until: Instant::now() + FRESH });
         found
     }
 
@@ -253,7 +253,7 @@ impl Keyring {
     pub async fn end_session(&self, secret: &str) -> Result<(), StoreError> {
         let hash = TokenHash::of(secret);
         self.store.end_session(hash).await?;
-        self.known.remove(&(hash, true));
+        self.known.remove(&(hash, Via::Cookie));
         Ok(())
     }
 }

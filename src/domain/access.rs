@@ -221,6 +221,16 @@ impl Grants {
         if (1..=MOST_GRANTS).contains(&grants.len()) { Ok(Self(grants)) } else { Err(GrantFault::Count) }
     }
 
+    /// Reads what somebody holds already, as JSON text: it may be nothing, and a template may have made it one more than may be
+    /// issued.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong.
+    pub fn parse_held(json: &str) -> Result<Self, String> {
+        let grants: Vec<Grant> = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        if grants.len() > MOST_GRANTS + 1 { Err(GrantFault::Count.to_string()) } else { Ok(Self(grants)) }
+    }
+
     /// Reads an array of grants as JSON text.
     ///
     /// # Errors

@@ -1,13 +1,14 @@
 //! What the audit says of requests (`crate::audit`).
 
-use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
+use actix_web::{HttpMessage, HttpRequest};
 
 use super::access::space_of;
 use super::peer::Peer;
 use super::problem::Problem;
 use crate::access::Holder;
 use crate::audit::{self, Line};
+use crate::domain::access::TokenId;
 
 /// Writes down what was let in.
 pub fn done(event: &str, route: &str, req: &HttpRequest, holder: Option<&Holder>, status: StatusCode) {
@@ -23,6 +24,16 @@ pub fn refused(event: Option<&str>, route: &str, req: &HttpRequest, holder: Opti
     }
 }
 
+/// Left in a request by a handler that has made a token.
+pub struct Made(pub TokenId);
+
+/// What the path names beside a space. Of records not even the ids: these are a user's data. And a token that somebody took for
+/// its id is none.
+fn named<'r>(route: &str, path: &'r str) -> Option<&'r str> {
+    let part = |name: &str| path.split('/').nth(route.split('/').position(|part| part == name)?);
+    part("{token_id}").filter(|id| TokenId::new(id).is_ok()).or_else(|| part("{client}"))
+}
+
 fn write(
     event: &str,
     outcome: &str,
@@ -36,11 +47,8 @@ fn write(
         return;
     }
     let space = space_of(req);
-    // Of records not even the ids: these are a user's data.
-    let subject = ["{client}", "{token_id}"].iter().find_map(|name| {
-        let place = route.split('/').position(|part| part == *name)?;
-        req.path().split('/').nth(place)
-    });
+    let made = req.extensions().get::<Made>().map(|made| made.0.clone());
+    let subject = made.as_ref().map(TokenId::as_str).or_else(|| named(route, req.path()));
     let line = Line {
         event,
         outcome,

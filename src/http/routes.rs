@@ -2,9 +2,10 @@
 
 use actix_cors::Cors;
 use actix_web::dev::{AppService, HttpServiceFactory, ResourceDef};
-use actix_web::guard::{Guard as ActixGuard, GuardContext};
+use actix_web::guard::{Guard as ActixGuard, GuardContext, fn_guard};
 use actix_web::http::{Method, header};
-use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder, web};
+use actix_web::middleware::Condition;
+use actix_web::{HttpRequest, Resource, Route, web};
 
 use super::access::{Guard, Rule};
 use super::observe::Observe;
@@ -20,59 +21,63 @@ const CHANGES: &str = "/v1/spaces/{space}/changes";
 pub fn routes(api: &web::Data<Api>, config: &mut web::ServiceConfig) {
     config.app_data(api.clone()).service(Pulls { api: api.clone() });
     let at = |path| Path::new(path, api);
-    at(CHANGES).get(Rule::READ, changes::changes).add(config);
-    at("/v1/spaces/{space}/push").post(Rule::WRITE, push::push).add(config);
+    at(CHANGES).get(Rule::READ, web::to(changes::changes)).add(config);
+    at("/v1/spaces/{space}/push").post(Rule::WRITE, web::to(push::push)).add(config);
     at("/v1/spaces/{space}/records/{collection}/{id}")
-        .get(Rule::READ, records::read)
-        .put(Rule::WRITE, records::replace)
-        .patch(Rule::WRITE, records::merge)
-        .delete(Rule::WRITE, records::delete)
+        .get(Rule::READ, web::to(records::read))
+        .put(Rule::WRITE, web::to(records::replace))
+        .patch(Rule::WRITE, web::to(records::merge))
+        .delete(Rule::WRITE, web::to(records::delete))
         .add(config);
     at("/v1/spaces/{space}/records/{collection}")
-        .get(Rule::READ, records::list)
-        .post(Rule::WRITE, records::create)
+        .get(Rule::READ, web::to(records::list))
+        .post(Rule::WRITE, web::to(records::create))
         .add(config);
-    at("/v1/spaces/{space}/manifest").get(Rule::READ, repair::manifest).add(config);
-    at("/v1/spaces/{space}/fetch").post(Rule::READ, repair::fetch).add(config);
+    at("/v1/spaces/{space}/manifest").get(Rule::READ, web::to(repair::manifest)).add(config);
+    at("/v1/spaces/{space}/fetch").post(Rule::READ, web::to(repair::fetch)).add(config);
     at("/v1/spaces/{space}/quota")
-        .get(Rule::READ, quota::read)
-        .put(Rule::ADMIN.audited("quota.configure"), quota::configure)
+        .get(Rule::READ, web::to(quota::read))
+        .put(Rule::ADMIN.audited("quota.configure"), web::to(quota::configure))
         .add(config);
     at("/v1/spaces/{space}/retention")
-        .get(Rule::READ, retention::read)
-        .put(Rule::ADMIN.audited("retention.configure"), retention::configure)
+        .get(Rule::READ, web::to(retention::read))
+        .put(Rule::ADMIN.audited("retention.configure"), web::to(retention::configure))
         .add(config);
-    at("/v1/spaces/{space}/retention/plan").get(Rule::ADMIN, retention::plan).add(config);
-    at("/v1/spaces/{space}/retention/state").get(Rule::ADMIN, retention::state).add(config);
-    at("/v1/spaces/{space}/clients").get(Rule::ADMIN, clients::list).add(config);
-    at("/v1/spaces/{space}/clients/{client}").delete(Rule::ADMIN.audited("client.forget"), clients::forget).add(config);
-    at("/v1/spaces/{space}/stats").get(Rule::ADMIN, stats::read).add(config);
-    at("/v1/spaces/{space}/compact").post(Rule::ADMIN.audited("space.compact"), retention::compact).add(config);
+    at("/v1/spaces/{space}/retention/plan").get(Rule::ADMIN, web::to(retention::plan)).add(config);
+    at("/v1/spaces/{space}/retention/state").get(Rule::ADMIN, web::to(retention::state)).add(config);
+    at("/v1/spaces/{space}/clients").get(Rule::ADMIN, web::to(clients::list)).add(config);
+    at("/v1/spaces/{space}/clients/{client}")
+        .delete(Rule::ADMIN.audited("client.forget"), web::to(clients::forget))
+        .add(config);
+    at("/v1/spaces/{space}/stats").get(Rule::ADMIN, web::to(stats::read)).add(config);
+    at("/v1/spaces/{space}/compact")
+        .post(Rule::ADMIN.audited("space.compact"), web::to(retention::compact))
+        .add(config);
     at("/v1/spaces/{space}")
-        .get(Rule::READ, spaces::read)
-        .put(Rule::ADMIN.audited("space.configure"), spaces::configure)
-        .delete(Rule::ADMIN.audited("space.delete"), spaces::delete)
+        .get(Rule::READ, web::to(spaces::read))
+        .put(Rule::ADMIN.audited("space.configure"), web::to(spaces::configure))
+        .delete(Rule::ADMIN.audited("space.delete"), web::to(spaces::delete))
         .add(config);
-    at("/v1/spaces").get(Rule::SIGNED_IN, spaces::list).add(config);
+    at("/v1/spaces").get(Rule::SIGNED_IN, web::to(spaces::list)).add(config);
     at("/v1/tokens")
-        .get(Rule::ANY_ADMIN, tokens::list)
-        .post(Rule::ANY_ADMIN.audited("token.create"), tokens::create)
+        .get(Rule::ANY_ADMIN, web::to(tokens::list))
+        .post(Rule::ANY_ADMIN.audited("token.create"), web::to(tokens::create))
         .add(config);
-    at("/v1/tokens/{token_id}").delete(Rule::ANY_ADMIN.audited("token.revoke"), tokens::revoke).add(config);
-    at("/openapi.json").get(Rule::PUBLIC, openapi::serve).add(config);
-    at("/healthz").get(Rule::PUBLIC, status::alive).add(config);
-    at("/readyz").get(Rule::PUBLIC, status::ready).add(config);
-    at("/metrics").get(Rule::EVERYTHING, status::metrics).add(config);
-    at("/").get(Rule::PUBLIC, dashboard::page).add(config);
-    at("/session").post(Rule::PUBLIC, dashboard::begin_session).add(config);
-    at("/session/end").post(Rule::PUBLIC, dashboard::end_session).add(config);
-    at("/dashboard/app.js").get(Rule::PUBLIC, dashboard::script).add(config);
-    at("/dashboard/app.css").get(Rule::PUBLIC, dashboard::style).add(config);
-    at("/dashboard/events").get(Rule::SIGNED_IN, dashboard::events).add(config);
+    at("/v1/tokens/{token_id}").delete(Rule::ANY_ADMIN.audited("token.revoke"), web::to(tokens::revoke)).add(config);
+    at("/openapi.json").get(Rule::PUBLIC, web::to(openapi::serve)).add(config);
+    at("/healthz").get(Rule::PUBLIC, web::to(status::alive)).add(config);
+    at("/readyz").get(Rule::PUBLIC, web::to(status::ready)).add(config);
+    at("/metrics").get(Rule::EVERYTHING, web::to(status::metrics)).add(config);
+    at("/").get(Rule::PUBLIC, web::to(dashboard::page)).add(config);
+    at("/session").post(Rule::PUBLIC, web::to(dashboard::begin_session)).add(config);
+    at("/session/end").post(Rule::PUBLIC, web::to(dashboard::end_session)).add(config);
+    at("/dashboard/app.js").get(Rule::PUBLIC, web::to(dashboard::script)).add(config);
+    at("/dashboard/app.css").get(Rule::PUBLIC, web::to(dashboard::style)).add(config);
+    at("/dashboard/events").get(Rule::SIGNED_IN, web::to(dashboard::events)).add(config);
     if api.example {
-        at(example::PATH).get(Rule::PUBLIC, example::page).add(config);
-        at("/example/strandline.js").get(Rule::PUBLIC, example::script).add(config);
-        at("/example").get(Rule::PUBLIC, example::redirect).add(config);
+        at(example::PATH).get(Rule::PUBLIC, web::to(example::page)).add(config);
+        at("/example/strandline.js").get(Rule::PUBLIC, web::to(example::script)).add(config);
+        at("/example").get(Rule::PUBLIC, web::to(example::redirect)).add(config);
     }
     // All other paths are one route to the metrics: there is no end to them.
     let unknown = web::to(unknown).wrap(Guard::new("unknown", Vec::new(), api)).wrap(Observe::new("unknown", api));
@@ -93,59 +98,29 @@ impl<'a> Path<'a> {
     }
 
     /// GET, and HEAD with it.
-    fn get<F, Args>(self, rule: Rule, handler: F) -> Self
-    where
-        F: Handler<Args>,
-        Args: FromRequest + 'static,
-        F::Output: Responder + 'static,
-    {
-        self.on(Method::GET, rule, handler.clone()).on(Method::HEAD, rule, handler)
+    fn get(self, rule: Rule, route: Route) -> Self {
+        self.on(&[Method::GET, Method::HEAD], rule, route)
     }
 
-    fn put<F, Args>(self, rule: Rule, handler: F) -> Self
-    where
-        F: Handler<Args>,
-        Args: FromRequest + 'static,
-        F::Output: Responder + 'static,
-    {
-        self.on(Method::PUT, rule, handler)
+    fn put(self, rule: Rule, route: Route) -> Self {
+        self.on(&[Method::PUT], rule, route)
     }
 
-    fn post<F, Args>(self, rule: Rule, handler: F) -> Self
-    where
-        F: Handler<Args>,
-        Args: FromRequest + 'static,
-        F::Output: Responder + 'static,
-    {
-        self.on(Method::POST, rule, handler)
+    fn post(self, rule: Rule, route: Route) -> Self {
+        self.on(&[Method::POST], rule, route)
     }
 
-    fn patch<F, Args>(self, rule: Rule, handler: F) -> Self
-    where
-        F: Handler<Args>,
-        Args: FromRequest + 'static,
-        F::Output: Responder + 'static,
-    {
-        self.on(Method::PATCH, rule, handler)
+    fn patch(self, rule: Rule, route: Route) -> Self {
+        self.on(&[Method::PATCH], rule, route)
     }
 
-    fn delete<F, Args>(self, rule: Rule, handler: F) -> Self
-    where
-        F: Handler<Args>,
-        Args: FromRequest + 'static,
-        F::Output: Responder + 'static,
-    {
-        self.on(Method::DELETE, rule, handler)
+    fn delete(self, rule: Rule, route: Route) -> Self {
+        self.on(&[Method::DELETE], rule, route)
     }
 
-    fn on<F, Args>(mut self, method: Method, rule: Rule, handler: F) -> Self
-    where
-        F: Handler<Args>,
-        Args: FromRequest + 'static,
-        F::Output: Responder + 'static,
-    {
-        self.resource = self.resource.route(web::method(method.clone()).to(handler));
-        self.rules.push((method, rule));
+    fn on(mut self, methods: &'static [Method], rule: Rule, route: Route) -> Self {
+        self.resource = self.resource.route(route.guard(fn_guard(|context| methods.contains(&context.head().method))));
+        self.rules.extend(methods.iter().map(|method| (method.clone(), rule)));
         self
     }
 
@@ -194,8 +169,8 @@ async fn unknown(req: HttpRequest) -> Result<&'static str, Problem> {
     Err(Problem::new(Code::NotFound, format!("there is nothing at {}", req.path())))
 }
 
-/// What browsers of other origins may do (§9); `*` among `origins` stands for every origin.
-pub fn cors(origins: &[String]) -> Cors {
+/// What browsers of other origins may do (§9), where there are any.
+pub fn cors(api: &Api) -> Condition<Cors> {
     let mut cors = Cors::default()
         .allowed_methods(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
         .allowed_headers([
@@ -208,8 +183,8 @@ pub fn cors(origins: &[String]) -> Cors {
         ])
         .expose_headers([header::ETAG, header::LINK, header::LOCATION, header::LAST_MODIFIED, header::RETRY_AFTER])
         .max_age(3600);
-    for origin in origins {
+    for origin in &api.origins {
         cors = if origin == "*" { cors.allow_any_origin().send_wildcard() } else { cors.allowed_origin(origin) };
     }
-    cors
+    Condition::new(!api.origins.is_empty(), cors)
 }

@@ -4,14 +4,14 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 
 use super::access::{Permit, forbidden};
 use super::extract::TakesJson;
 use super::problem::{Code, Problem};
 use super::wire::schema;
 use super::wire::tokens::{IssuedToken, ListedToken, NewToken, TokenList};
-use super::{Api, answer, body, query};
+use super::{Api, answer, audit, body, query};
 use crate::access;
 use crate::domain::Retention;
 use crate::domain::access::{Grants, Token, TokenId};
@@ -44,6 +44,7 @@ pub async fn create(
     }
     let lifetime = new.expires.and_then(Retention::window);
     let (token, secret) = api.keyring.issue(access::NewToken { name: new.name, grants, lifetime }).await?;
+    req.extensions_mut().insert(audit::Made(token.id.clone()));
     let mut response = answer::json(StatusCode::CREATED);
     // It is nobody's business but the receiver's.
     response.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));

@@ -1,8 +1,10 @@
 //! What a store keeps of the tokens that were issued (PROTOCOL.md §10).
 
 use async_trait::async_trait;
+use diesel::{Insertable, Queryable};
 
 use super::StoreError;
+use super::schema::tokens;
 use crate::domain::Timestamp;
 use crate::domain::access::{Grants, Token, TokenHash, TokenId, TokenKind, TokenName};
 
@@ -35,44 +37,60 @@ pub trait TokenStore {
     async fn has_tokens(&self) -> Result<bool, StoreError>;
 }
 
-/// The columns of a token: its id, hash, whether it is a session and of which token, its name, its grants, and when it was
-/// made, expires and was revoked.
-pub(super) type TokenColumns = (String, Vec<u8>, bool, Option<String>, String, String, i64, Option<i64>, Option<i64>);
-
-/// Makes a token of its row.
-pub(super) fn token(row: TokenColumns) -> Result<Token, StoreError> {
-    let (id, hash, session, parent, name, grants, created_at, expires_at, revoked_at) = row;
-    let corrupt = |what: &str, why: &dyn std::fmt::Display| {
-        StoreError::internal(format!("the token {id:?} has a {what} that is none: {why}"))
-    };
-    let parent = parent.as_deref().map(TokenId::new).transpose().map_err(|fault| corrupt("parent", &fault))?;
-    Ok(Token {
-        id: TokenId::new(&id).map_err(|fault| corrupt("id", &fault))?,
-        hash: TokenHash::from_stored(&hash).ok_or_else(|| corrupt("hash", &"its length"))?,
-        kind: if session { TokenKind::Session(parent) } else { TokenKind::Issued },
-        name: TokenName::new(&name).map_err(|fault| corrupt("name", &fault))?,
-        grants: Grants::parse(&grants).map_err(|fault| corrupt("grant", &fault))?,
-        created_at: Timestamp::from_micros(created_at),
-        expires_at: expires_at.map(Timestamp::from_micros),
-        revoked_at: revoked_at.map(Timestamp::from_micros),
-    })
+/// A token as its row has it.
+#[derive(Insertable, Queryable)]
+#[diesel(table_name = tokens)]
+pub(super) struct TokenRow {
+    id: String,
+    hash: Vec<u8>,
+    session: bool,
+    parent: Option<String>,
+    name: String,
+    grants: String,
+    created_at: i64,
+    expires_at: Option<i64>,
+    revoked_at: Option<i64>,
 }
 
-/// The row of a token.
-pub(super) fn columns(token: &Token) -> TokenColumns {
-    let (session, parent) = match &token.kind {
-        TokenKind::Issued => (false, None),
-        TokenKind::Session(parent) => (true, parent.as_ref().map(ToString::to_string)),
-    };
-    (
-        token.id.to_string(),
-        token.hash.bytes().to_vec(),
-        session,
-        parent,
-        token.name.as_str().to_owned(),
-        token.grants.to_json(),
-        token.created_at.micros(),
-        token.expires_at.map(Timestamp::micros),
-        token.revoked_at.map(Timestamp::micros),
-    )
+impl From<&Token> for TokenRow {
+    fn from(token: &Token) -> Self {
+        let (session, parent) = match &token.kind {
+            TokenKind::Issued => (false, None),
+            TokenKind::Session(parent) => (true, parent.as_ref().map(ToString::to_string)),
+        };
+        Self {
+            id: token.id.to_string(),
+            hash: token.hash.bytes().to_vec(),
+            session,
+            parent,
+            name: token.name.as_str().to_owned(),
+            grants: token.grants.to_json(),
+            created_at: token.created_at.micros(),
+            expires_at: token.expires_at.map(Timestamp::micros),
+            revoked_at: token.revoked_at.map(Timestamp::micros),
+        }
+    }
+}
+
+impl TryFrom<TokenRow> for Token {
+    type Error = StoreError;
+
+    fn try_from(row: TokenRow) -> Result<Self, StoreError> {
+        let id = row.id;
+        let corrupt = |what: &str, why: &dyn std::fmt::Display| {
+            StoreError::internal(format!("the token {id:?} has a {what} that is none: {why}"))
+        };
+        let parent = row.parent.as_deref().map(TokenId::new).transpose();
+        let parent = parent.map_err(|fault| corrupt("parent", &fault))?;
+        Ok(Self {
+            id: TokenId::new(&id).map_err(|fault| corrupt("id", &fault))?,
+            hash: TokenHash::from_stored(&row.hash).ok_or_else(|| corrupt("hash", &"its length"))?,
+            kind: if row.session { TokenKind::Session(parent) } else { TokenKind::Issued },
+            name: TokenName::new(&row.name).map_err(|fault| corrupt("name", &fault))?,
+            grants: Grants::parse_held(&row.grants).map_err(|fault| corrupt("grant", &fault))?,
+            created_at: Timestamp::from_micros(row.created_at),
+            expires_at: row.expires_at.map(Timestamp::from_micros),
+            revoked_at: row.revoked_at.map(Timestamp::from_micros),
+        })
+    }
 }

@@ -12,7 +12,7 @@ use super::fault::Fault;
 use crate::domain::Timestamp;
 use crate::domain::access::{Token, TokenHash, TokenId};
 use crate::store::schema::tokens;
-use crate::store::tokens::{TokenColumns, columns, token};
+use crate::store::tokens::TokenRow;
 use crate::store::{StoreError, TokenStore};
 
 #[async_trait]
@@ -31,11 +31,11 @@ impl TokenStore for PostgresStore {
         let found = self.read(move |mut connection: &AsyncPgConnection| {
             async move {
                 let row = tokens::table.filter(tokens::hash.eq(hash.bytes().to_vec()));
-                Ok(row.first::<TokenColumns>(&mut connection).await.optional()?)
+                Ok(row.first::<TokenRow>(&mut connection).await.optional()?)
             }
             .boxed()
         });
-        found.await?.map(token).transpose()
+        found.await?.map(Token::try_from).transpose()
     }
 
     async fn issued_token(&self, id: TokenId) -> Result<Option<Token>, StoreError> {
@@ -43,11 +43,11 @@ impl TokenStore for PostgresStore {
             let id = id.to_string();
             async move {
                 let row = tokens::table.filter(tokens::session.eq(false).and(tokens::id.eq(id)));
-                Ok(row.first::<TokenColumns>(&mut connection).await.optional()?)
+                Ok(row.first::<TokenRow>(&mut connection).await.optional()?)
             }
             .boxed()
         });
-        found.await?.map(token).transpose()
+        found.await?.map(Token::try_from).transpose()
     }
 
     async fn tokens(&self, after: Option<TokenId>, limit: usize) -> Result<Vec<Token>, StoreError> {
@@ -58,11 +58,11 @@ impl TokenStore for PostgresStore {
                     .filter(tokens::session.eq(false).and(tokens::id.gt(after)))
                     .order(tokens::id)
                     .limit(i64::try_from(limit).unwrap_or(i64::MAX));
-                Ok(rows.load::<TokenColumns>(&mut connection).await?)
+                Ok(rows.load::<TokenRow>(&mut connection).await?)
             }
             .boxed()
         });
-        rows.await?.into_iter().map(token).collect()
+        rows.await?.into_iter().map(Token::try_from).collect()
     }
 
     async fn revoke_token(&self, id: TokenId, now: Timestamp) -> Result<Option<Token>, StoreError> {
@@ -115,19 +115,8 @@ impl TokenStore for PostgresStore {
 }
 
 async fn add(mut connection: &AsyncPgConnection, token: &Token) -> Result<bool, Fault> {
-    let (id, hash, session, parent, name, grants, created_at, expires_at, revoked_at) = columns(token);
     let added = diesel::insert_into(tokens::table)
-        .values((
-            tokens::id.eq(id),
-            tokens::hash.eq(hash),
-            tokens::session.eq(session),
-            tokens::parent.eq(parent),
-            tokens::name.eq(name),
-            tokens::grants.eq(grants),
-            tokens::created_at.eq(created_at),
-            tokens::expires_at.eq(expires_at),
-            tokens::revoked_at.eq(revoked_at),
-        ))
+        .values(TokenRow::from(token))
         .on_conflict_do_nothing()
         .execute(&mut connection);
     Ok(added.await? > 0)
@@ -140,6 +129,6 @@ async fn revoke(mut connection: &AsyncPgConnection, id: &TokenId, now: Timestamp
         .execute(&mut connection)
         .await?;
     diesel::delete(tokens::table.filter(tokens::parent.eq(id.as_str()))).execute(&mut connection).await?;
-    let row = issued.first::<TokenColumns>(&mut connection).await.optional()?;
-    Ok(row.map(token).transpose()?)
+    let row = issued.first::<TokenRow>(&mut connection).await.optional()?;
+    Ok(row.map(Token::try_from).transpose()?)
 }

@@ -9,7 +9,7 @@ use super::transaction::Transaction;
 use crate::domain::Timestamp;
 use crate::domain::access::{Token, TokenHash, TokenId};
 use crate::store::schema::tokens;
-use crate::store::tokens::{TokenColumns, columns, token};
+use crate::store::tokens::TokenRow;
 use crate::store::{StoreError, TokenStore};
 
 #[async_trait]
@@ -20,18 +20,18 @@ impl TokenStore for SqliteStore {
 
     async fn token(&self, hash: TokenHash) -> Result<Option<Token>, StoreError> {
         let found = self.readers.read(move |connection| {
-            let row = tokens::table.filter(tokens::hash.eq(hash.bytes())).first::<TokenColumns>(connection);
+            let row = tokens::table.filter(tokens::hash.eq(hash.bytes())).first::<TokenRow>(connection);
             row.optional().map_err(failure)
         });
-        found.await?.map(token).transpose()
+        found.await?.map(Token::try_from).transpose()
     }
 
     async fn issued_token(&self, id: TokenId) -> Result<Option<Token>, StoreError> {
         let found = self.readers.read(move |connection| {
             let row = tokens::table.filter(tokens::session.eq(false).and(tokens::id.eq(id.as_str())));
-            row.first::<TokenColumns>(connection).optional().map_err(failure)
+            row.first::<TokenRow>(connection).optional().map_err(failure)
         });
-        found.await?.map(token).transpose()
+        found.await?.map(Token::try_from).transpose()
     }
 
     async fn tokens(&self, after: Option<TokenId>, limit: usize) -> Result<Vec<Token>, StoreError> {
@@ -40,10 +40,10 @@ impl TokenStore for SqliteStore {
                 .filter(tokens::session.eq(false).and(tokens::id.gt(after.as_ref().map_or("", TokenId::as_str))))
                 .order(tokens::id)
                 .limit(i64::try_from(limit).unwrap_or(i64::MAX))
-                .load::<TokenColumns>(connection)
+                .load::<TokenRow>(connection)
                 .map_err(failure)
         });
-        rows.await?.into_iter().map(token).collect()
+        rows.await?.into_iter().map(Token::try_from).collect()
     }
 
     async fn revoke_token(&self, id: TokenId, now: Timestamp) -> Result<Option<Token>, StoreError> {
@@ -87,20 +87,8 @@ impl TokenStore for SqliteStore {
 }
 
 fn add(transaction: &mut Transaction<'_>, token: &Token) -> Result<bool, StoreError> {
-    let (id, hash, session, parent, name, grants, created_at, expires_at, revoked_at) = columns(token);
-    let added = diesel::insert_or_ignore_into(tokens::table)
-        .values((
-            tokens::id.eq(id),
-            tokens::hash.eq(hash),
-            tokens::session.eq(session),
-            tokens::parent.eq(parent),
-            tokens::name.eq(name),
-            tokens::grants.eq(grants),
-            tokens::created_at.eq(created_at),
-            tokens::expires_at.eq(expires_at),
-            tokens::revoked_at.eq(revoked_at),
-        ))
-        .execute(transaction.connection);
+    let added =
+        diesel::insert_or_ignore_into(tokens::table).values(TokenRow::from(token)).execute(transaction.connection);
     Ok(added.map_err(failure)? > 0)
 }
 
@@ -112,5 +100,5 @@ fn revoke(transaction: &mut Transaction<'_>, id: &TokenId, now: Timestamp) -> Re
         .execute(connection)
         .map_err(failure)?;
     diesel::delete(tokens::table.filter(tokens::parent.eq(id.as_str()))).execute(connection).map_err(failure)?;
-    issued.first::<TokenColumns>(connection).optional().map_err(failure)?.map(token).transpose()
+    issued.first::<TokenRow>(connection).optional().map_err(failure)?.map(Token::try_from).transpose()
 }

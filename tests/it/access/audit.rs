@@ -101,7 +101,7 @@ async fn who_configured_deleted_compacted_or_failed_is_a_line_each() {
     assert_eq!((&lines[3]["who"], &lines[3]["name"]), (&json!(format!("token {id}")), &json!("ops")));
     assert_eq!((&lines[3]["from"], &lines[3]["status"]), (&json!("127.0.0.1"), &json!(200)));
     assert_eq!(lines[7]["subject"], "phone");
-    assert_eq!(lines[12]["subject"], reader["id"]);
+    assert_eq!((&lines[1]["subject"], &lines[12]["subject"]), (&reader["id"], &reader["id"]));
     let log = desk.program.said();
     for secret in [&root, reader_token, MARKS[0], MARKS[1]] {
         assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
@@ -145,6 +145,7 @@ async fn no_log_has_a_token_or_a_record_at_any_level() {
         (&root, "GET", "/v1/spaces/demo/records/todos/the-id-of-a-record", Value::Null, 200),
         (&root, "POST", "/v1/spaces/demo/fetch", json!({"runs": [0, 2]}), 200),
         ("sl_the-token-of-somebody-who-mistyped-it-somehow", "GET", "/v1/spaces", Value::Null, 401),
+        (&root, "DELETE", &format!("/v1/tokens/{root}"), Value::Null, 400),
         (&root, "DELETE", "/v1/spaces/demo", Value::Null, 204),
     ] {
         assert_eq!(desk.send(token, method, path, &body).await.0, status, "{method} {path}");

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use strandline::access::{JwtOptions, Jwts};
 
 use super::issuer::{Issuer, SECRET};
+use super::page::log_in;
 use super::routes::claims;
 use crate::support::{Server, Web};
 
@@ -61,6 +62,19 @@ async fn each_user_of_an_app_has_a_space_without_anything_being_issued() {
     for sub in ["*", "anna*", "Anna", "../anna", "anna%2a"] {
         let spaces = server.get_as(&token(sub, Value::Null), "/v1/spaces").await.expect(200);
         assert_eq!(spaces["spaces"], json!([]), "{sub}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_holds_nothing_comes_in_and_sees_nothing() {
+    let server = Server::start_for(JwtOptions { secret: Some(SECRET.to_vec().into()), ..JwtOptions::default() }).await;
+    for grants in [json!([]), Value::Null] {
+        let token = Issuer::new().sign(Algorithm::HS256, &claims(&server, &json!({"strandline": grants})));
+        assert_eq!(server.get_as(&token, "/v1/spaces").await.expect(200)["spaces"], json!([]), "{grants}");
+        server.get_as(&token, "/v1/spaces/demo").await.problem(404, "not_found");
+        let session = log_in(&server, &token).await;
+        let page = server.get_with("/", &[("cookie", &session)]).await;
+        assert_eq!(page.status, 200, "{grants}: {}", page.text());
     }
 }
 

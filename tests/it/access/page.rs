@@ -29,7 +29,12 @@ async fn form(server: &Server, path: &str) -> (String, String) {
     (cookie(&page, "strandline_login").unwrap().0, hidden(&page, "name=\"csrf\" value=\""))
 }
 
-async fn log_in(server: &Server, token: &str) -> Answer {
+/// The cookie of a login with this token.
+pub async fn log_in(server: &Server, token: &str) -> String {
+    cookie(&try_to_log_in(server, token).await, "strandline_session").expect("a login").0
+}
+
+async fn try_to_log_in(server: &Server, token: &str) -> Answer {
     let (cookie, csrf) = form(server, "/?space=demo").await;
     let body = format!("csrf={csrf}&space=demo&token={token}");
     server.send("POST", "/session", &[FORM, ("cookie", &cookie)], body).await
@@ -38,7 +43,7 @@ async fn log_in(server: &Server, token: &str) -> Answer {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_opens_the_page_and_the_api_by_a_cookie_until_the_logout() {
     let (server, root) = locked().await;
-    let answer = log_in(&server, &root).await;
+    let answer = try_to_log_in(&server, &root).await;
     assert_eq!((answer.status, answer.header("location")), (303, "/?space=demo"));
     let (session, rest) = cookie(&answer, "strandline_session").unwrap();
     for word in ["HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=43200"] {
@@ -101,7 +106,7 @@ fn cookie_is_absent(answer: &Answer) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_token_is_told_in_the_form_and_markup_stays_text() {
     let (server, _) = locked().await;
-    let answer = log_in(&server, "%3Cscript%3Ealert(1)%3C/script%3E").await;
+    let answer = try_to_log_in(&server, "%3Cscript%3Ealert(1)%3C/script%3E").await;
     assert_eq!((answer.status, answer.header("content-type")), (401, "text/html; charset=utf-8"));
     assert!(answer.text().contains("Not logged in") && cookie_is_absent(&answer));
     assert!(!answer.text().contains("<script"), "{}", answer.text());
@@ -125,7 +130,7 @@ async fn a_bad_token_is_told_in_the_form_and_markup_stays_text() {
 async fn a_session_ends_with_its_token_and_may_do_no_more_than_that() {
     let (server, root) = locked().await;
     let token = server.issue_for(&root, &json!([{"space": "demo", "access": "read"}]), "1h").await;
-    let session = cookie(&log_in(&server, token["token"].as_str().unwrap()).await, "strandline_session").unwrap().0;
+    let session = log_in(&server, token["token"].as_str().unwrap()).await;
     let with = [("cookie", session.as_str())];
     server.get_with("/v1/spaces/demo", &with).await.expect(200);
     server.get_with("/v1/spaces/demo/clients", &with).await.problem(403, "forbidden");

@@ -13,7 +13,7 @@ use crate::support::{Answer, Server};
 
 /// What each kind of caller gets at each route: `ok` it comes in; a status it is turned away with.
 ///
-/// - nobody: no credential, or a bad one, of each kind there is
+/// - nobody: no credential, or a bad one, of each kind there is; `ok` is what is open to everybody, the login among it
 /// - other: administers another space
 /// - lists: may write the collection `lists` of the space, and no other
 /// - manager: administers the collection `lists` of the space, and no other
@@ -54,6 +54,8 @@ const TABLE: &str = "
     GET    /healthz                                      ok     ok    ok    ok      ok   ok    ok    ok     ok
     GET    /readyz                                       ok     ok    ok    ok      ok   ok    ok    ok     ok
     GET    /                                             ok     ok    ok    ok      ok   ok    ok    ok     ok
+    POST   /session                                      ok     ok    ok    ok      ok   ok    ok    ok     ok
+    POST   /session/end                                  ok     ok    ok    ok      ok   ok    ok    ok     ok
     GET    /dashboard/app.js                             ok     ok    ok    ok      ok   ok    ok    ok     ok
     GET    /dashboard/app.css                            ok     ok    ok    ok      ok   ok    ok    ok     ok
     GET    /dashboard/events                             401    ok    ok    ok      ok   ok    ok    ok     ok
@@ -61,8 +63,14 @@ const TABLE: &str = "
 ";
 
 /// Routes of the page, and none at all, of which the description says nothing.
-const UNDESCRIBED: [&str; 4] =
-    ["GET /dashboard/app.js", "GET /dashboard/app.css", "GET /dashboard/events", "GET /no/such/path"];
+const UNDESCRIBED: [&str; 6] = [
+    "POST /session",
+    "POST /session/end",
+    "GET /dashboard/app.js",
+    "GET /dashboard/app.css",
+    "GET /dashboard/events",
+    "GET /no/such/path",
+];
 
 struct Row {
     method: String,
