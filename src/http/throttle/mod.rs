@@ -230,11 +230,11 @@ pub struct Throttle {
     tokens: Accounts<Arc<str>>,
     /// Of all together.
     all: Arc<Account>,
-    /// Large bodies that are read at a time: as many as there are cores.
+    /// Large bodies that are read at a time: one core is left to everything else.
     bodies: Semaphore,
     /// Room for bodies that are on their way, or wait for their turn.
     room: Semaphore,
-    /// Steps of streams that are read and written down at a time: twice as many, as they wait for the database.
+    /// Steps of streams that are read and written down at a time: as many as there are cores.
     steps: Semaphore,
 }
 
@@ -249,9 +249,9 @@ impl Throttle {
             addresses: Accounts::new(limits.address),
             tokens: Accounts::new(limits.token),
             all: Arc::new(Account::new(all)),
-            bodies: Semaphore::new(cores),
+            bodies: Semaphore::new(cores.saturating_sub(1).max(1)),
             room: Semaphore::new((room / ROOM_UNIT).min(Semaphore::MAX_PERMITS)),
-            steps: Semaphore::new(2 * cores),
+            steps: Semaphore::new(cores),
             limits,
         }
     }

@@ -20,6 +20,8 @@ use crate::support::{Certificate, Home, say};
 /// The well-behaved client polls for so long, at this pace.
 const MEASURED: Duration = Duration::from_millis(1_500);
 const PACE: Duration = Duration::from_millis(2);
+/// Other clients that behave well, and load the server as much as it can take.
+const BUSY: usize = 8;
 /// Another build of the program, which is measured.
 const BINARY: &str = "STRANDLINE_BINARY";
 /// What the slowest hundredth of the polls may take, whatever it took without the crowd: beside other tests, which are a crowd
@@ -176,10 +178,22 @@ impl Siege {
         exchange(&mut stream, format!("{method} {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.0
     }
 
-    /// The 99th percentile of the times of up-to-date polls.
+    /// The 99th percentile of the times of up-to-date polls by a client that is not in a hurry, beside some that ask again and
+    /// again.
     async fn measure(&self) -> Duration {
-        let mut stream = self.door.connect().await.unwrap();
         let poll = b"GET /v1/spaces/demo/changes?since=16000 HTTP/1.1\r\nhost: x\r\n\r\n";
+        // Ended when this is dropped.
+        let mut busy = JoinSet::new();
+        for _ in 0..BUSY {
+            let door = self.door.clone();
+            busy.spawn(async move {
+                let mut stream = door.connect().await.unwrap();
+                loop {
+                    assert_eq!(exchange(&mut stream, poll).await.0, "200");
+                }
+            });
+        }
+        let mut stream = self.door.connect().await.unwrap();
         let (begun, mut times) = (Instant::now(), Vec::new());
         while begun.elapsed() < MEASURED || times.len() < 100 {
             let asked = Instant::now();
